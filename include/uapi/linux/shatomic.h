@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+/*
+ * The kernel ABI of /dev/shatomic: the only thing that the module and the
+ * library agree on.
+ */
+#ifndef _UAPI_LINUX_SHATOMIC_H
+#define _UAPI_LINUX_SHATOMIC_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/**
+ * DOC: General ioctl format
+ *
+ * Every command is an ioctl number made by _IO() whose argument points to a
+ * structure. A structure begins with @size, which the caller sets to the
+ * sizeof() that it was compiled with, then @flags. The kernel copies as much
+ * as both sides know: a shorter structure is taken as if the missing tail were
+ * zero, a longer one is taken if what the kernel does not know is zero.
+ * Fields marked [out] are written back, on failure too when they tell why.
+ * Padding and fields named reserved must be zero.
+ *
+ * The errors mean the same for every command:
+ *
+ *  - ENOTTY: the command number is unknown, or not for this kind of file.
+ *  - E2BIG: the structure has a non-zero tail that this kernel does not know.
+ *  - EOPNOTSUPP: a known field has a value that this kernel does not support
+ *    (an unknown flag, an operation or width that INFO does not list).
+ *  - EINVAL: a field has a value that can never be right.
+ *  - EFAULT: a pointer does not lead to memory that can be read or written.
+ *  - ERANGE: an offset, alone or with its width, lies outside the region.
+ *  - EACCES: the mode of the region or of the file descriptor forbids it.
+ *  - EPERM: a limit on what this user may do is reached; the structure says
+ *    which.
+ *  - ENOMEM: a limit on memory is reached; the structure says which.
+ *  - EBADF: a descriptor in the structure is not that of a region.
+ *  - ENOENT, EEXIST: no region, or already a region, has this name.
+ *  - EINTR: a fatal signal arrived.
+ */
+
+/* 0xD7 is free in Documentation/userspace-api/ioctl/ioctl-number.rst. */
+#define SHATOMIC_IOC_MAGIC 0xD7
+
+/** define SHATOMIC_ABI_VERSION - Grows when something is added to this file. */
+#define SHATOMIC_ABI_VERSION 1
+
+/**
+ * define SHATOMIC_NAME_SIZE - Bytes in a name field, closing NUL included.
+ *
+ * A name has 1 to SHATOMIC_NAME_SIZE - 1 bytes, each printable ASCII other
+ * than '/' and space; it does not begin with '.'. Bytes after the NUL must be
+ * zero.
+ */
+#define SHATOMIC_NAME_SIZE 64
+
+/* Commands on /dev/shatomic. */
+#define SHATOMIC_IOC_INFO		_IO(SHATOMIC_IOC_MAGIC, 0x00)
+#define SHATOMIC_IOC_CREATE		_IO(SHATOMIC_IOC_MAGIC, 0x01)
+#define SHATOMIC_IOC_OPEN		_IO(SHATOMIC_IOC_MAGIC, 0x02)
+#define SHATOMIC_IOC_UNLINK		_IO(SHATOMIC_IOC_MAGIC, 0x03)
+#define SHATOMIC_IOC_LIST		_IO(SHATOMIC_IOC_MAGIC, 0x04)
+
+/* Commands on the file descriptor of a region. */
+#define SHATOMIC_IOC_REGION_INFO	_IO(SHATOMIC_IOC_MAGIC, 0x40)
+#define SHATOMIC_IOC_BATCH		_IO(SHATOMIC_IOC_MAGIC, 0x41)
+
+/**
+ * enum shatomic_op - Operations
+ * @SHATOMIC_OP_GET: result = self.
+ * @SHATOMIC_OP_SET: self = operand; result = operand.
+ * @SHATOMIC_OP_STORE: self = peer; result = the value stored.
+ * @SHATOMIC_OP_GET_AND_SET: result = self; self = operand.
+ * @SHATOMIC_OP_COMPARE_AND_SET: when self equals peer, self = operand and
+ *	result = 1; else peer = what was seen in self and result = 0.
+ * @SHATOMIC_OP_COMPARE_AND_SET_VALUE: when self equals comparand, self =
+ *	operand. result = what was seen in self, in both cases.
+ * @SHATOMIC_OP_FETCH_AND_ADD: result = self; self += operand.
+ * @SHATOMIC_OP_FETCH_AND_SUB: result = self; self -= operand.
+ * @SHATOMIC_OP_FETCH_AND_AND: result = self; self &= operand.
+ * @SHATOMIC_OP_FETCH_AND_OR: result = self; self |= operand.
+ * @SHATOMIC_OP_FETCH_AND_XOR: result = self; self ^= operand.
+ * @SHATOMIC_OP_FETCH_AND_NAND: result = self; self = ~(self & operand).
+ * @SHATOMIC_OP_ADD_AND_FETCH: self += operand; result = self.
+ * @SHATOMIC_OP_SUB_AND_FETCH: self -= operand; result = self.
+ * @SHATOMIC_OP_AND_AND_FETCH: self &= operand; result = self.
+ * @SHATOMIC_OP_OR_AND_FETCH: self |= operand; result = self.
+ * @SHATOMIC_OP_XOR_AND_FETCH: self ^= operand; result = self.
+ * @SHATOMIC_OP_NAND_AND_FETCH: self = ~(self & operand); result = self.
+ * @SHATOMIC_OP_COUNT: Number of operations; not an operation.
+ *
+ * self is the word at the row's offset in the region that the batch is for;
+ * peer is the word at the row's peer offset in the row's peer region. Each
+ * access to self and each access to peer is one atomic, sequentially
+ * consistent operation; the two together are not atomic: peer is loaded, then
+ * self is updated, then, where an operation says so, peer is stored. Integers
+ * are in the machine's byte order and arithmetic wraps.
+ */
+enum shatomic_op {
+	SHATOMIC_OP_GET				= 0,
+	SHATOMIC_OP_SET				= 1,
+	SHATOMIC_OP_STORE			= 2,
+	SHATOMIC_OP_GET_AND_SET			= 3,
+	SHATOMIC_OP_COMPARE_AND_SET		= 4,
+	SHATOMIC_OP_COMPARE_AND_SET_VALUE	= 5,
+	SHATOMIC_OP_FETCH_AND_ADD		= 6,
+	SHATOMIC_OP_FETCH_AND_SUB		= 7,
+	SHATOMIC_OP_FETCH_AND_AND		= 8,
+	SHATOMIC_OP_FETCH_AND_OR		= 9,
+	SHATOMIC_OP_FETCH_AND_XOR		= 10,
+	SHATOMIC_OP_FETCH_AND_NAND		= 11,
+	SHATOMIC_OP_ADD_AND_FETCH		= 12,
+	SHATOMIC_OP_SUB_AND_FETCH		= 13,
+	SHATOMIC_OP_AND_AND_FETCH		= 14,
+	SHATOMIC_OP_OR_AND_FETCH		= 15,
+	SHATOMIC_OP_XOR_AND_FETCH		= 16,
+	SHATOMIC_OP_NAND_AND_FETCH		= 17,
+	SHATOMIC_OP_COUNT
+};
+
+/**
+ * enum shatomic_row_status - What became of a row, in the statuses column
+ * @SHATOMIC_ROW_NOT_RUN: The row was not run. The kernel writes a status only
+ *	for rows that ran: a caller who wants to tell them apart after a
+ *	failure zeroes the column first.
+ * @SHATOMIC_ROW_DONE: The row took effect.
+ * @SHATOMIC_ROW_COMPARE_FAILED: The row ran and its comparison did not hold:
+ *	self is unchanged.
+ */
+enum shatomic_row_status {
+	SHATOMIC_ROW_NOT_RUN		= 0,
+	SHATOMIC_ROW_DONE		= 1,
+	SHATOMIC_ROW_COMPARE_FAILED	= 2,
+};
+
+/**
+ * enum shatomic_field - Which field or column an error is about
+ * @SHATOMIC_FIELD_NONE: None in particular.
+ * @SHATOMIC_FIELD_FLAGS: flags
+ * @SHATOMIC_FIELD_OP: op, or the row's entry in ops
+ * @SHATOMIC_FIELD_WIDTH: width, or the row's entry in widths
+ * @SHATOMIC_FIELD_PARALLELISM: parallelism
+ * @SHATOMIC_FIELD_ROWS: rows
+ * @SHATOMIC_FIELD_OFFSETS: offsets
+ * @SHATOMIC_FIELD_OPERANDS: operands
+ * @SHATOMIC_FIELD_COMPARANDS: comparands
+ * @SHATOMIC_FIELD_RESULTS: results
+ * @SHATOMIC_FIELD_STATUSES: statuses
+ * @SHATOMIC_FIELD_PEERS: peers or peer_count
+ * @SHATOMIC_FIELD_PEER_INDEXES: peer_indexes
+ * @SHATOMIC_FIELD_PEER_OFFSETS: peer_offsets
+ * @SHATOMIC_FIELD_REGION_SIZE: region_size
+ * @SHATOMIC_FIELD_MODE: mode
+ * @SHATOMIC_FIELD_NAME: name
+ * @SHATOMIC_FIELD_RESERVED: a reserved field
+ */
+enum shatomic_field {
+	SHATOMIC_FIELD_NONE		= 0,
+	SHATOMIC_FIELD_FLAGS		= 1,
+	SHATOMIC_FIELD_OP		= 2,
+	SHATOMIC_FIELD_WIDTH		= 3,
+	SHATOMIC_FIELD_PARALLELISM	= 4,
+	SHATOMIC_FIELD_ROWS		= 5,
+	SHATOMIC_FIELD_OFFSETS		= 6,
+	SHATOMIC_FIELD_OPERANDS		= 7,
+	SHATOMIC_FIELD_COMPARANDS	= 8,
+	SHATOMIC_FIELD_RESULTS		= 9,
+	SHATOMIC_FIELD_STATUSES		= 10,
+	SHATOMIC_FIELD_PEERS		= 11,
+	SHATOMIC_FIELD_PEER_INDEXES	= 12,
+	SHATOMIC_FIELD_PEER_OFFSETS	= 13,
+	SHATOMIC_FIELD_REGION_SIZE	= 14,
+	SHATOMIC_FIELD_MODE		= 15,
+	SHATOMIC_FIELD_NAME		= 16,
+	SHATOMIC_FIELD_RESERVED		= 17,
+};
+
+/**
+ * enum shatomic_limit - Which limit refused a request
+ * @SHATOMIC_LIMIT_NONE: None.
+ * @SHATOMIC_LIMIT_MEMLOCK: RLIMIT_MEMLOCK of the user (ulimit -l), over all
+ *	the user's regions; CAP_IPC_LOCK lifts it.
+ * @SHATOMIC_LIMIT_PINNED_BYTES: The module parameter max_pinned_bytes.
+ * @SHATOMIC_LIMIT_REGIONS: The module parameter max_regions.
+ * @SHATOMIC_LIMIT_MEMORY: Memory itself: the machine's, or the memory
+ *	cgroup's.
+ * @SHATOMIC_LIMIT_BATCH_ROWS: The module parameter max_batch_rows.
+ * @SHATOMIC_LIMIT_BATCHES: The module parameter max_batches.
+ */
+enum shatomic_limit {
+	SHATOMIC_LIMIT_NONE		= 0,
+	SHATOMIC_LIMIT_MEMLOCK		= 1,
+	SHATOMIC_LIMIT_PINNED_BYTES	= 2,
+	SHATOMIC_LIMIT_REGIONS		= 3,
+	SHATOMIC_LIMIT_MEMORY		= 4,
+	SHATOMIC_LIMIT_BATCH_ROWS	= 5,
+	SHATOMIC_LIMIT_BATCHES		= 6,
+};
+
+/* Room for operations in shatomic_ioc_info.op_widths. */
+#define SHATOMIC_OP_SLOTS 64
+
+/**
+ * struct shatomic_ioc_info - ioctl(SHATOMIC_IOC_INFO): what this kernel offers
+ * @size: sizeof(struct shatomic_ioc_info)
+ * @flags: Must be 0.
+ * @abi_version: [out] SHATOMIC_ABI_VERSION of the module.
+ * @op_count: [out] Number of operations the module knows.
+ * @max_region_bytes: [out] Largest region that could be created were nothing
+ *	else pinned, in bytes.
+ * @max_pinned_bytes: [out] Most bytes in all regions together.
+ * @pinned_bytes: [out] Bytes in all regions together now.
+ * @max_regions: [out] Most regions at a time.
+ * @regions: [out] Regions now.
+ * @max_batch_rows: [out] Most rows in a batch.
+ * @slice_rows: [out] A batch with more rows than this is cut into slices that
+ *	run on several CPUs, see struct shatomic_ioc_batch.
+ * @op_widths: [out] For each operation the widths it supports: bit w - 1 is
+ *	set for a width of w bytes.
+ */
+struct shatomic_ioc_info {
+	__u32 size;
+	__u32 flags;
+	__u32 abi_version;
+	__u32 op_count;
+	__u64 max_region_bytes;
+	__u64 max_pinned_bytes;
+	__u64 pinned_bytes;
+	__u32 max_regions;
+	__u32 regions;
+	__u64 max_batch_rows;
+	__u64 slice_rows;
+	__u16 op_widths[SHATOMIC_OP_SLOTS];
+};
+
+/**
+ * enum shatomic_create_flags - Flags of struct shatomic_ioc_create
+ * @SHATOMIC_CREATE_HUGE: Every whole 2 MiB of the region must be one huge page;
+ *	ENOMEM when there are not enough. Without it they are used as they can
+ *	be had.
+ * @SHATOMIC_CREATE_ASYNC_FREE: The last close returns at once and a kernel
+ *	worker frees the memory; else it is freed when close() returns.
+ */
+enum shatomic_create_flags {
+	SHATOMIC_CREATE_HUGE		= 1 << 0,
+	SHATOMIC_CREATE_ASYNC_FREE	= 1 << 1,
+};
+
+/**
+ * struct shatomic_ioc_create - ioctl(SHATOMIC_IOC_CREATE): a new region
+ * @size: sizeof(struct shatomic_ioc_create)
+ * @flags: enum shatomic_create_flags
+ * @region_size: Size of the region in bytes, 1 to max_region_bytes; fixed for
+ *	life. Its memory is zero, rounded up to whole pages, and pinned.
+ * @fd: [out] The region's descriptor, close-on-exec, open for reading and
+ *	writing.
+ * @mode: Who may open the region by its name: permission bits as of open(2),
+ *	less the umask. At most 0777; 0 without a name.
+ * @limit: [out] On EPERM and ENOMEM, enum shatomic_limit: which limit.
+ * @error_field: [out] On EINVAL and EOPNOTSUPP, enum shatomic_field.
+ * @name: Name in the caller's IPC namespace, or all zero for none. A named
+ *	region stays until SHATOMIC_IOC_UNLINK or the end of the namespace.
+ */
+struct shatomic_ioc_create {
+	__u32 size;
+	__u32 flags;
+	__u64 region_size;
+	__s32 fd;
+	__u32 mode;
+	__u32 limit;
+	__u32 error_field;
+	__u8 name[SHATOMIC_NAME_SIZE];
+};
+
+/**
+ * enum shatomic_open_flags - Flags of struct shatomic_ioc_open
+ * @SHATOMIC_OPEN_READ_ONLY: The descriptor maps read-only, and its batches may
+ *	only have rows that do not write to the region.
+ */
+enum shatomic_open_flags {
+	SHATOMIC_OPEN_READ_ONLY		= 1 << 0,
+};
+
+/**
+ * struct shatomic_ioc_open - ioctl(SHATOMIC_IOC_OPEN): a region by its name
+ * @size: sizeof(struct shatomic_ioc_open)
+ * @flags: enum shatomic_open_flags
+ * @fd: [out] The region's descriptor, close-on-exec.
+ * @error_field: [out] On EINVAL and EOPNOTSUPP, enum shatomic_field.
+ * @name: The name, in the caller's IPC namespace.
+ */
+struct shatomic_ioc_open {
+	__u32 size;
+	__u32 flags;
+	__s32 fd;
+	__u32 error_field;
+	__u8 name[SHATOMIC_NAME_SIZE];
+};
+
+/**
+ * struct shatomic_ioc_unlink - ioctl(SHATOMIC_IOC_UNLINK): remove a name
+ * @size: sizeof(struct shatomic_ioc_unlink)
+ * @flags: Must be 0.
+ * @error_field: [out] On EINVAL and EOPNOTSUPP, enum shatomic_field.
+ * @reserved: Must be 0.
+ * @name: The name, in the caller's IPC namespace.
+ *
+ * The memory stays until the last descriptor and mapping are gone. Only the
+ * region's owner or a caller with CAP_FOWNER may do it; else EACCES.
+ */
+struct shatomic_ioc_unlink {
+	__u32 size;
+	__u32 flags;
+	__u32 error_field;
+	__u32 reserved;
+	__u8 name[SHATOMIC_NAME_SIZE];
+};
+
+/**
+ * struct shatomic_list_entry - One named region
+ * @region_size: Size in bytes.
+ * @huge_bytes: How many of them lie in huge pages.
+ * @uid: Owner, in the caller's user namespace.
+ * @gid: Group, in the caller's user namespace.
+ * @mode: Permission bits.
+ * @reserved: 0
+ * @name: The name.
+ */
+struct shatomic_list_entry {
+	__u64 region_size;
+	__u64 huge_bytes;
+	__u32 uid;
+	__u32 gid;
+	__u32 mode;
+	__u32 reserved;
+	__u8 name[SHATOMIC_NAME_SIZE];
+};
+
+/**
+ * struct shatomic_ioc_list - ioctl(SHATOMIC_IOC_LIST): the named regions
+ * @size: sizeof(struct shatomic_ioc_list)
+ * @flags: Must be 0.
+ * @entry_size: sizeof(struct shatomic_list_entry): the distance between
+ *	entries. A kernel that knows longer entries cuts them, one that knows
+ *	shorter ones fills them with zeros.
+ * @capacity: How many entries there is room for, 0 to ask for @count only.
+ * @count: [out] How many named regions there are in the caller's IPC
+ *	namespace. When it exceeds @capacity, the first @capacity were written.
+ * @reserved: Must be 0.
+ * @entries: Address of the entries, sorted by name.
+ */
+struct shatomic_ioc_list {
+	__u32 size;
+	__u32 flags;
+	__u32 entry_size;
+	__u32 capacity;
+	__u32 count;
+	__u32 reserved;
+	__u64 entries;
+};
+
+/**
+ * struct shatomic_ioc_region_info - ioctl(SHATOMIC_IOC_REGION_INFO)
+ * @size: sizeof(struct shatomic_ioc_region_info)
+ * @flags: Must be 0.
+ * @region_size: [out] Size in bytes.
+ * @huge_bytes: [out] How many bytes lie in huge pages.
+ * @create_flags: [out] enum shatomic_create_flags it was created with.
+ * @mode: [out] Permission bits.
+ * @uid: [out] Owner, in the caller's user namespace.
+ * @gid: [out] Group, in the caller's user namespace.
+ * @open_flags: [out] enum shatomic_open_flags of this descriptor.
+ * @reserved: Must be 0.
+ * @name: [out] Its name, all zero when it never had one. It is told after
+ *	unlinking too.
+ */
+struct shatomic_ioc_region_info {
+	__u32 size;
+	__u32 flags;
+	__u64 region_size;
+	__u64 huge_bytes;
+	__u32 create_flags;
+	__u32 mode;
+	__u32 uid;
+	__u32 gid;
+	__u32 open_flags;
+	__u32 reserved;
+	__u8 name[SHATOMIC_NAME_SIZE];
+};
+
+/**
+ * enum shatomic_batch_flags - Flags of struct shatomic_ioc_batch
+ * @SHATOMIC_BATCH_UNORDERED: Rows may run in any order, those on one word too.
+ */
+enum shatomic_batch_flags {
+	SHATOMIC_BATCH_UNORDERED	= 1 << 0,
+};
+
+/* Most peer regions of one batch. */
+#define SHATOMIC_MAX_PEERS 1024
+
+/**
+ * struct shatomic_ioc_batch - ioctl(SHATOMIC_IOC_BATCH): run many operations
+ * @size: sizeof(struct shatomic_ioc_batch)
+ * @flags: enum shatomic_batch_flags
+ * @op: enum shatomic_op for all rows; must be 0 when @ops is given.
+ * @width: Width for all rows in bytes: 1, 2, 4 or 8; must be 0 when @widths is
+ *	given. A row's offset is a multiple of its width.
+ * @parallelism: Most CPUs to use, 0 to choose.
+ * @peer_count: Number of entries in @peers, 0 to SHATOMIC_MAX_PEERS.
+ * @rows: Number of rows, and so of entries in each column.
+ * @ops: Column of __u8, optional: each row's operation.
+ * @widths: Column of __u8, optional: each row's width in bytes.
+ * @offsets: Column of __u64: each row's offset in the region, in bytes.
+ * @operands: Column of __u64: each row's operand, of which the low width bytes
+ *	count (as an integer, in any byte order). Needed when any row's
+ *	operation has an operand.
+ * @comparands: Column of __u64, in the same form. Needed when any row is a
+ *	compare_and_set_value.
+ * @results: Column of __u64, optional: where each row's result goes, zero
+ *	extended. May be the same address as @operands or @comparands, else
+ *	must not overlap a column that is read.
+ * @statuses: Column of __u8, optional: where each row's enum
+ *	shatomic_row_status goes.
+ * @peers: Table of __s32: descriptors of peer regions. It may hold that of the
+ *	batch's own region.
+ * @peer_indexes: Column of __u32: each row's place in @peers. Needed when any
+ *	row's operation has a peer and @peer_count is above 1; without it every
+ *	row uses the first.
+ * @peer_offsets: Column of __u64: each row's offset in its peer region, in
+ *	bytes. Needed when any row's operation has a peer.
+ * @rows_done: [out] How many rows ran.
+ * @error_row: [out] On EINVAL, EOPNOTSUPP, ERANGE and EACCES about a row: its
+ *	index. ~0 when the error is about no row.
+ * @error_field: [out] enum shatomic_field: which field or column.
+ * @limit: [out] On EPERM and ENOMEM, enum shatomic_limit: which limit.
+ *
+ * The whole batch is checked before its first row runs: when a row is wrong,
+ * nothing has changed. Columns that lie in user memory must stay as they are
+ * until the call returns; the kernel checks again what it reads again, and
+ * stops at a row that has become wrong.
+ *
+ * Rows run in row order when the batch has no more than slice_rows rows, when
+ * @parallelism is 1, and when a row's operation has a peer. Else up to
+ * @parallelism CPUs of the caller's CPU mask share the rows, and those on the
+ * same aligned 8-byte word still run in row order, unless the order can't be
+ * seen (one operation of those that commute, and neither @results nor
+ * @statuses) or SHATOMIC_BATCH_UNORDERED says that it does not matter.
+ *
+ * EFAULT or EINTR in the middle leave the batch partly done: @rows_done tells
+ * how many rows ran, the statuses column which. A row whose result could not
+ * be written has run.
+ */
+struct shatomic_ioc_batch {
+	__u32 size;
+	__u32 flags;
+	__u32 op;
+	__u32 width;
+	__u32 parallelism;
+	__u32 peer_count;
+	__u64 rows;
+	__u64 ops;
+	__u64 widths;
+	__u64 offsets;
+	__u64 operands;
+	__u64 comparands;
+	__u64 results;
+	__u64 statuses;
+	__u64 peers;
+	__u64 peer_indexes;
+	__u64 peer_offsets;
+	__u64 rows_done;
+	__u64 error_row;
+	__u32 error_field;
+	__u32 limit;
+};
+
+#endif /* _UAPI_LINUX_SHATOMIC_H */
