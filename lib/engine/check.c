@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-only OR LGPL-2.1-or-later
+/*
+ * Checking rows before the first one runs.
+ */
+#include "engine.h"
+
+static const __u32 op_traits[] = {
+#define OP_TRAITS(constant, name, traits, kind, builtin)                      \
+	[SHATOMIC_OP_##constant] = (traits),
+	SHATOMIC_OPS(OP_TRAITS)
+#undef OP_TRAITS
+};
+
+_Static_assert(sizeof(op_traits) / sizeof(op_traits[0]) == SHATOMIC_OP_COUNT,
+	       "SHATOMIC_OPS and enum shatomic_op must have the same members");
+
+/* Bit w - 1 for each width of w bytes: 1, 2, 4 and 8. */
+#define SUPPORTED_WIDTHS ((1U << 0) | (1U << 1) | (1U << 3) | (1U << 7))
+/* No operation is wider than this in any version. */
+#define LARGEST_WIDTH 16
+
+__u32 shatomic_op_traits(__u32 op)
+{
+	return op_traits[op];
+}
+
+__u16 shatomic_op_widths(__u32 op)
+{
+	return op < SHATOMIC_OP_COUNT ? SUPPORTED_WIDTHS : 0;
+}
+
+static int check_op(__u32 op)
+{
+	return op < SHATOMIC_OP_COUNT ? 0 : -EOPNOTSUPP;
+}
+
+static int check_width(__u32 width)
+{
+	if (width == 0 || width > LARGEST_WIDTH)
+		return -EINVAL;
+	return SUPPORTED_WIDTHS & (1U << (width - 1)) ? 0 : -EOPNOTSUPP;
+}
+
+static int check_word(const struct shatomic_memory *memory, __u64 offset,
+		      __u32 width)
+{
+	if (width > memory->size || offset > memory->size - width)
+		return -ERANGE;
+	return offset & (width - 1) ? -EINVAL : 0;
+}
+
+/* The first column that an operation of these traits lacks. */
+static __u32 missing_column(const struct shatomic_rows *rows, __u32 traits)
+{
+	if ((traits & SHATOMIC_OP_HAS_OPERAND) && !rows->operands)
+		return SHATOMIC_FIELD_OPERANDS;
+	if ((traits & SHATOMIC_OP_HAS_COMPARAND) && !rows->comparands)
+		return SHATOMIC_FIELD_COMPARANDS;
+	if (!(traits & SHATOMIC_OP_HAS_PEER))
+		return SHATOMIC_FIELD_NONE;
+	if (!rows->peer_count)
+		return SHATOMIC_FIELD_PEERS;
+	if (rows->peer_count > 1 && !rows->peer_indexes)
+		return SHATOMIC_FIELD_PEER_INDEXES;
+	if (!rows->peer_offsets)
+		return SHATOMIC_FIELD_PEER_OFFSETS;
+	return SHATOMIC_FIELD_NONE;
+}
+
+int shatomic_check_shape(const struct shatomic_rows *rows, __u32 flags,
+			 struct shatomic_row_error *error)
+{
+	int ret;
+
+	error->row = SHATOMIC_NO_ROW;
+	error->field = SHATOMIC_FIELD_FLAGS;
+	if (flags & ~(__u32)SHATOMIC_BATCH_UNORDERED)
+		return -EOPNOTSUPP;
+
+	error->field = SHATOMIC_FIELD_OP;
+	ret = rows->ops ? (rows->op ? -EINVAL : 0) : check_op(rows->op);
+	if (ret)
+		return ret;
+
+	error->field = SHATOMIC_FIELD_WIDTH;
+	ret = rows->widths ? (rows->width ? -EINVAL : 0) :
+			     check_width(rows->width);
+	if (ret)
+		return ret;
+
+	error->field = SHATOMIC_FIELD_PEERS;
+	if (rows->peer_count > SHATOMIC_MAX_PEERS)
+		return -EINVAL;
+
+	if (!rows->count)
+		return 0;
+
+	error->field = SHATOMIC_FIELD_OFFSETS;
+	if (!rows->offsets)
+		return -EINVAL;
+
+	if (rows->ops)
+		return 0;
+	error->field = missing_column(rows, op_traits[rows->op]);
+	return error->field == SHATOMIC_FIELD_NONE ? 0 : -EINVAL;
+}
+
+static int check_peer(const struct shatomic_rows *rows, __u64 i, __u32 traits,
+		      __u32 width, __u32 *field)
+{
+	__u32 index = rows->peer_indexes ? rows->peer_indexes[i] : 0;
+
+	*field = SHATOMIC_FIELD_PEER_INDEXES;
+	if (index >= rows->peer_count)
+		return -EINVAL;
+	if ((traits & SHATOMIC_OP_WRITES_PEER) && !rows->peers[index]->writable)
+		return -EACCES;
+
+	*field = SHATOMIC_FIELD_PEER_OFFSETS;
+	return check_word(rows->peers[index], rows->peer_offsets[i], width);
+}
+
+static int check_row(const struct shatomic_memory *self,
+		     const struct shatomic_rows *rows, __u64 i, __u32 *field)
+{
+	__u32 op = rows->ops ? rows->ops[i] : rows->op;
+	__u32 width = rows->widths ? rows->widths[i] : rows->width;
+	__u32 traits;
+	int ret;
+
+	*field = SHATOMIC_FIELD_OP;
+	ret = check_op(op);
+	if (ret)
+		return ret;
+	traits = op_traits[op];
+	if ((traits & SHATOMIC_OP_WRITES_SELF) && !self->writable)
+		return -EACCES;
+
+	*field = SHATOMIC_FIELD_WIDTH;
+	ret = check_width(width);
+	if (ret)
+		return ret;
+
+	*field = SHATOMIC_FIELD_OFFSETS;
+	ret = check_word(self, rows->offsets[i], width);
+	if (ret)
+		return ret;
+
+	*field = missing_column(rows, traits);
+	if (*field != SHATOMIC_FIELD_NONE)
+		return -EINVAL;
+
+	return traits & SHATOMIC_OP_HAS_PEER ?
+		       check_peer(rows, i, traits, width, field) : 0;
+}
+
+int shatomic_check_rows(const struct shatomic_memory *self,
+			const struct shatomic_rows *rows,
+			struct shatomic_row_error *error)
+{
+	__u64 i;
+	int ret;
+
+	for (i = 0; i < rows->count; i++) {
+		error->row = i;
+		ret = check_row(self, rows, i, &error->field);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}

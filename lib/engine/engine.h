@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR LGPL-2.1-or-later */
+/*
+ * The batch engine: checks rows, plans who runs them, runs them. One source,
+ * compiled into shatomic.ko and into libshatomic. It touches only memory that
+ * its caller hands it: getting columns from where they are, threads and
+ * errors in the middle are the caller's business.
+ */
+#ifndef SHATOMIC_ENGINE_H
+#define SHATOMIC_ENGINE_H
+
+#include "ops.h"
+#include "shim.h"
+
+/**
+ * struct shatomic_memory - A region as the engine reaches it
+ * @extents: Kernel: addresses of its extents of 1 << @extent_shift bytes, in
+ *	order; the kernel has no contiguous mapping of a region.
+ * @extent_shift: Kernel: log2 of the bytes in an extent.
+ * @base: Userspace: address of its first byte.
+ * @size: Its size in bytes.
+ * @writable: Whether rows may change it.
+ */
+struct shatomic_memory {
+#ifdef __KERNEL__
+	void *const *extents;
+	unsigned int extent_shift;
+#else
+	unsigned char *base;
+#endif
+	__u64 size;
+	bool writable;
+};
+
+/* The address of @offset, which must have been checked. */
+static inline void *shatomic_memory_at(const struct shatomic_memory *memory,
+				       __u64 offset)
+{
+#ifdef __KERNEL__
+	__u64 within = (1ULL << memory->extent_shift) - 1;
+
+	return (char *)memory->extents[offset >> memory->extent_shift] +
+	       (offset & within);
+#else
+	return memory->base + offset;
+#endif
+}
+
+/**
+ * struct shatomic_rows - Rows whose columns can be read and written in place
+ * @op: Operation of all rows when @ops is NULL.
+ * @width: Width of all rows in bytes when @widths is NULL.
+ * @count: Number of rows.
+ * @ops: Each row's operation, or NULL.
+ * @widths: Each row's width, or NULL.
+ * @offsets: Each row's offset.
+ * @operands: Each row's operand, or NULL.
+ * @comparands: Each row's comparand, or NULL.
+ * @results: Where results go, or NULL.
+ * @statuses: Where statuses go, or NULL.
+ * @peers: The peer regions.
+ * @peer_indexes: Each row's place in @peers, or NULL for the first.
+ * @peer_offsets: Each row's offset in its peer, or NULL.
+ * @peer_count: Number of @peers.
+ *
+ * The fields mean what they mean in struct shatomic_ioc_batch.
+ */
+struct shatomic_rows {
+	__u32 op;
+	__u32 width;
+	__u64 count;
+	const __u8 *ops;
+	const __u8 *widths;
+	const __u64 *offsets;
+	const __u64 *operands;
+	const __u64 *comparands;
+	__u64 *results;
+	__u8 *statuses;
+	const struct shatomic_memory *const *peers;
+	const __u32 *peer_indexes;
+	const __u64 *peer_offsets;
+	__u32 peer_count;
+};
+
+/* What is wrong with a row, or (row == SHATOMIC_NO_ROW) with the whole. */
+#define SHATOMIC_NO_ROW (~0ULL)
+
+struct shatomic_row_error {
+	__u64 row;
+	__u32 field;
+};
+
+/* The traits of a valid operation: SHATOMIC_OP_HAS_OPERAND and so on. */
+__u32 shatomic_op_traits(__u32 op);
+
+/* The widths that an operation supports: bit w - 1 for w bytes. */
+__u16 shatomic_op_widths(__u32 op);
+
+/**
+ * shatomic_check_shape() - Check what concerns the whole batch
+ * @rows: The rows; of the columns only their presence is looked at.
+ * @flags: enum shatomic_batch_flags
+ * @error: [out] What is wrong.
+ *
+ * Return: 0, -EINVAL or -EOPNOTSUPP.
+ */
+int shatomic_check_shape(const struct shatomic_rows *rows, __u32 flags,
+			 struct shatomic_row_error *error);
+
+/**
+ * shatomic_check_rows() - Check each row
+ * @self: The region they are for.
+ * @rows: The rows, whose shape has been checked.
+ * @error: [out] The first row that is wrong, counted from 0 in @rows.
+ *
+ * Return: 0, -EINVAL, -EOPNOTSUPP, -ERANGE or -EACCES.
+ */
+int shatomic_check_rows(const struct shatomic_memory *self,
+			const struct shatomic_rows *rows,
+			struct shatomic_row_error *error);
+
+/**
+ * shatomic_run_rows() - Run rows in row order
+ * @self: The region they are for.
+ * @rows: The rows, which have been checked.
+ */
+void shatomic_run_rows(const struct shatomic_memory *self,
+		       const struct shatomic_rows *rows);
+
+/* @count rows from @first on, as rows of their own. */
+struct shatomic_rows shatomic_rows_slice(const struct shatomic_rows *rows,
+					 __u64 first, __u64 count);
+
+/**
+ * enum shatomic_plan - How several CPUs may share a batch
+ * @SHATOMIC_PLAN_SERIAL: They may not: one runs all rows in order.
+ * @SHATOMIC_PLAN_SLICES: Each takes a range of rows: the order can't be seen
+ *	or does not matter.
+ * @SHATOMIC_PLAN_LANES: Each goes through all rows and runs those whose word
+ *	is in its lane, so that rows on one word stay in order.
+ */
+enum shatomic_plan {
+	SHATOMIC_PLAN_SERIAL,
+	SHATOMIC_PLAN_SLICES,
+	SHATOMIC_PLAN_LANES,
+};
+
+/**
+ * shatomic_plan_rows() - Decide how several CPUs may share a batch
+ * @rows: The rows; of the columns only their presence is looked at.
+ * @flags: enum shatomic_batch_flags
+ *
+ * Return: The plan.
+ */
+enum shatomic_plan shatomic_plan_rows(const struct shatomic_rows *rows,
+				      __u32 flags);
+
+/*
+ * Rows that are handled at a time where columns have to be copied. 256 rows
+ * fill 13 KiB, which stays in a 32 KiB L1 cache beside the region's own lines.
+ */
+#define SHATOMIC_CHUNK_ROWS 256
+
+/*
+ * The lane, of @lanes, of the aligned 8-byte word that @offset lies in. The
+ * multiplication spreads neighbouring words over lanes, so that hot structures
+ * do not land in one.
+ */
+static inline __u32 shatomic_lane_of(__u64 offset, __u32 lanes)
+{
+	__u64 spread = ((offset >> 3) * 0x9E3779B97F4A7C15ULL) >> 32;
+
+	return (spread * lanes) >> 32;
+}
+
+/**
+ * struct shatomic_chunk - Room for a copy of some rows
+ * @offsets: Column.
+ * @operands: Column.
+ * @comparands: Column.
+ * @results: Column.
+ * @peer_offsets: Column.
+ * @peer_indexes: Column.
+ * @row_of: After shatomic_chunk_keep_lane(): where each row stood before.
+ * @ops: Column.
+ * @widths: Column.
+ * @statuses: Column.
+ */
+struct shatomic_chunk {
+	__u64 offsets[SHATOMIC_CHUNK_ROWS];
+	__u64 operands[SHATOMIC_CHUNK_ROWS];
+	__u64 comparands[SHATOMIC_CHUNK_ROWS];
+	__u64 results[SHATOMIC_CHUNK_ROWS];
+	__u64 peer_offsets[SHATOMIC_CHUNK_ROWS];
+	__u32 peer_indexes[SHATOMIC_CHUNK_ROWS];
+	__u16 row_of[SHATOMIC_CHUNK_ROWS];
+	__u8 ops[SHATOMIC_CHUNK_ROWS];
+	__u8 widths[SHATOMIC_CHUNK_ROWS];
+	__u8 statuses[SHATOMIC_CHUNK_ROWS];
+};
+
+/* The rows of @chunk, with those columns that @shape has. */
+struct shatomic_rows shatomic_chunk_rows(struct shatomic_chunk *chunk,
+					 const struct shatomic_rows *shape,
+					 __u32 count);
+
+/**
+ * shatomic_chunk_keep_lane() - Keep only the rows of one lane
+ * @chunk: The chunk; its kept rows move to the front, in order.
+ * @rows: Its rows, from shatomic_chunk_rows(); @count becomes that of the rows
+ *	kept.
+ * @lane: The lane, 0 to @lanes - 1.
+ * @lanes: Number of lanes.
+ */
+void shatomic_chunk_keep_lane(struct shatomic_chunk *chunk,
+			      struct shatomic_rows *rows, __u32 lane,
+			      __u32 lanes);
+
+#endif /* SHATOMIC_ENGINE_H */

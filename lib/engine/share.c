@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-only OR LGPL-2.1-or-later
+/*
+ * Sharing a batch between CPUs: which way keeps the order that rows may be
+ * seen in, and the pieces that each CPU then runs.
+ */
+#include "engine.h"
+
+enum shatomic_plan shatomic_plan_rows(const struct shatomic_rows *rows,
+				      __u32 flags)
+{
+	/*
+	 * A peer word may be another row's own word, which would need an order
+	 * over pairs of words.
+	 */
+	if (rows->peer_count)
+		return SHATOMIC_PLAN_SERIAL;
+	if (flags & SHATOMIC_BATCH_UNORDERED)
+		return SHATOMIC_PLAN_SLICES;
+	/* Words of several widths overlap, but never across 8 bytes. */
+	if (rows->ops || rows->widths)
+		return SHATOMIC_PLAN_LANES;
+
+	if (rows->results || rows->statuses)
+		return SHATOMIC_PLAN_LANES;
+	return shatomic_op_traits(rows->op) & SHATOMIC_OP_COMMUTES ?
+		       SHATOMIC_PLAN_SLICES : SHATOMIC_PLAN_LANES;
+}
+
+struct shatomic_rows shatomic_rows_slice(const struct shatomic_rows *rows,
+					 __u64 first, __u64 count)
+{
+	struct shatomic_rows slice = *rows;
+
+	slice.count = count;
+	slice.offsets += first;
+	if (slice.ops)
+		slice.ops += first;
+	if (slice.widths)
+		slice.widths += first;
+	if (slice.operands)
+		slice.operands += first;
+	if (slice.comparands)
+		slice.comparands += first;
+	if (slice.results)
+		slice.results += first;
+	if (slice.statuses)
+		slice.statuses += first;
+	if (slice.peer_indexes)
+		slice.peer_indexes += first;
+	if (slice.peer_offsets)
+		slice.peer_offsets += first;
+	return slice;
+}
+
+struct shatomic_rows shatomic_chunk_rows(struct shatomic_chunk *chunk,
+					 const struct shatomic_rows *shape,
+					 __u32 count)
+{
+	struct shatomic_rows rows = *shape;
+
+	rows.count = count;
+	rows.offsets = chunk->offsets;
+	rows.ops = shape->ops ? chunk->ops : NULL;
+	rows.widths = shape->widths ? chunk->widths : NULL;
+	rows.operands = shape->operands ? chunk->operands : NULL;
+	rows.comparands = shape->comparands ? chunk->comparands : NULL;
+	rows.results = shape->results ? chunk->results : NULL;
+	rows.statuses = shape->statuses ? chunk->statuses : NULL;
+	rows.peer_indexes = shape->peer_indexes ? chunk->peer_indexes : NULL;
+	rows.peer_offsets = shape->peer_offsets ? chunk->peer_offsets : NULL;
+	return rows;
+}
+
+void shatomic_chunk_keep_lane(struct shatomic_chunk *chunk,
+			      struct shatomic_rows *rows, __u32 lane,
+			      __u32 lanes)
+{
+	__u32 kept = 0, i;
+
+	for (i = 0; i < rows->count; i++) {
+		if (shatomic_lane_of(chunk->offsets[i], lanes) != lane)
+			continue;
+		chunk->row_of[kept] = i;
+		chunk->offsets[kept] = chunk->offsets[i];
+		if (rows->ops)
+			chunk->ops[kept] = chunk->ops[i];
+		if (rows->widths)
+			chunk->widths[kept] = chunk->widths[i];
+		if (rows->operands)
+			chunk->operands[kept] = chunk->operands[i];
+		if (rows->comparands)
+			chunk->comparands[kept] = chunk->comparands[i];
+		kept++;
+	}
+	rows->count = kept;
+}

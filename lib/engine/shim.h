@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR LGPL-2.1-or-later */
+/*
+ * What the engine takes from its surroundings, in the kernel and in userspace:
+ * fixed-width types, bool and errno values. Nothing else may be included by
+ * the engine.
+ */
+#ifndef SHATOMIC_ENGINE_SHIM_H
+#define SHATOMIC_ENGINE_SHIM_H
+
+#include <linux/types.h>
+
+#ifdef __KERNEL__
+#include <linux/errno.h>
+#include <uapi/linux/shatomic.h>
+#else
+#include <asm/errno.h>
+#include <linux/shatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#endif
+
+#endif /* SHATOMIC_ENGINE_SHIM_H */
