@@ -1,0 +1,551 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Running a batch: check all of it, then run its pieces, alone or shared with
+ * workers on other CPUs.
+ *
+ * Ownership: a batch is on the heap and counted. The caller and each queued
+ * worker hold a reference; whoever drops the last one frees it, so a caller
+ * that is killed can go while workers finish. Caller and workers take pieces
+ * from one counter, and the caller waits for the pieces, not for the workers:
+ * a worker that comes too late finds none and touches nothing but the counter.
+ */
+#include <linux/completion.h>
+#include <linux/cpu.h>
+#include <linux/file.h>
+#include <linux/kthread.h>
+#include <linux/mm.h>
+#include <linux/refcount.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/workqueue.h>
+
+#include "shatomic.h"
+
+struct batch;
+
+/**
+ * struct worker - One CPU's part in a batch
+ * @work: Queued on the CPU; unused for the caller.
+ * @batch: The batch.
+ * @chunk: Its copy of the rows it is at.
+ */
+struct worker {
+	struct work_struct work;
+	struct batch *batch;
+	struct shatomic_chunk chunk;
+};
+
+/**
+ * struct batch - A batch under way
+ * @refs: The caller and each queued worker.
+ * @file: The region's file.
+ * @self: The region.
+ * @args: What the caller asked for.
+ * @shape: The same for the engine; its columns only tell which there are.
+ * @peers: The peer regions.
+ * @peer_table: Pointers to them, as the engine wants them.
+ * @peer_files: Keep them.
+ * @mm: Where the columns are; keeps the structure, not the address space.
+ * @plan: How the rows are shared.
+ * @pieces: Number of pieces: slices, or lanes.
+ * @slice_rows: Rows in a slice.
+ * @next_piece: The next one to take.
+ * @pieces_left: Those not finished.
+ * @done: All pieces are finished.
+ * @stop: Start no more rows: the caller is gone or a row has failed.
+ * @rows_done: Rows that ran.
+ * @error_lock: Protects the next three.
+ * @error: What the failed row of the lowest index failed with, or 0.
+ * @error_row: Its index.
+ * @error_field: The column to blame.
+ * @worker_count: Number of @workers.
+ * @workers: The caller is the first.
+ */
+struct batch {
+	refcount_t refs;
+	struct file *file;
+	struct shatomic_memory self;
+	struct shatomic_ioc_batch args;
+	struct shatomic_rows shape;
+	struct shatomic_memory *peers;
+	const struct shatomic_memory **peer_table;
+	struct file **peer_files;
+	struct mm_struct *mm;
+	enum shatomic_plan plan;
+	u32 pieces;
+	u32 slice_rows;
+	atomic_t next_piece;
+	atomic_t pieces_left;
+	struct completion done;
+	bool stop;
+	atomic64_t rows_done;
+	spinlock_t error_lock; /* for error, error_row and error_field */
+	int error;
+	u64 error_row;
+	u32 error_field;
+	u32 worker_count;
+	struct worker workers[];
+};
+
+static struct workqueue_struct *batch_queue;
+
+static void batch_free(struct batch *batch)
+{
+	u32 i;
+
+	for (i = 0; batch->peer_files && i < batch->args.peer_count; i++) {
+		if (batch->peer_files[i])
+			fput(batch->peer_files[i]);
+	}
+	kvfree(batch->peer_files);
+	kvfree(batch->peer_table);
+	kvfree(batch->peers);
+	mmdrop(batch->mm);
+	fput(batch->file);
+	kvfree(batch);
+	shatomic_uncharge_batch();
+}
+
+static void batch_put(struct batch *batch)
+{
+	if (refcount_dec_and_test(&batch->refs))
+		batch_free(batch);
+}
+
+static void fail(struct batch *batch, int error, u64 row, u32 field)
+{
+	spin_lock(&batch->error_lock);
+	if (!batch->error || row < batch->error_row) {
+		batch->error = error;
+		batch->error_row = row;
+		batch->error_field = field;
+	}
+	spin_unlock(&batch->error_lock);
+	WRITE_ONCE(batch->stop, true);
+}
+
+/* Load the rows from @first on and check them, again or for the first time. */
+static int load_checked(struct batch *batch, struct shatomic_chunk *chunk,
+			u64 first, u32 count,
+			struct shatomic_row_error *error)
+{
+	struct shatomic_rows rows = shatomic_chunk_rows(chunk, &batch->shape,
+							count);
+	int ret;
+
+	error->row = SHATOMIC_NO_ROW;
+	ret = shatomic_columns_load_keys(&batch->args, chunk, first, count,
+					 &error->field);
+	if (ret)
+		return ret;
+	ret = shatomic_check_rows(&batch->self, &rows, error);
+	if (ret)
+		error->row += first;
+	return ret;
+}
+
+/* Run the loaded and checked rows from @first on; those of @lane if @lanes. */
+static int run_loaded(struct batch *batch, struct shatomic_chunk *chunk,
+		      u64 first, u32 count, u32 lane, u32 lanes, u32 *field)
+{
+	struct shatomic_rows rows = shatomic_chunk_rows(chunk, &batch->shape,
+							count);
+	int ret;
+
+	ret = shatomic_columns_load_values(&batch->args, chunk, first, count,
+					   field);
+	if (ret)
+		return ret;
+
+	if (lanes > 1)
+		shatomic_chunk_keep_lane(chunk, &rows, lane, lanes);
+	shatomic_run_rows(&batch->self, &rows);
+	atomic64_add(rows.count, &batch->rows_done);
+
+	return lanes > 1 ?
+		       shatomic_columns_save_lane(&batch->args, chunk, first,
+						  rows.count, field) :
+		       shatomic_columns_save(&batch->args, chunk, first,
+					     rows.count, field);
+}
+
+static void run_range(struct batch *batch, struct shatomic_chunk *chunk,
+		      u64 first, u64 end, u32 lane, u32 lanes)
+{
+	struct shatomic_row_error error;
+	u32 count;
+	int ret;
+
+	for (; first < end; first += count) {
+		if (READ_ONCE(batch->stop))
+			return;
+		count = min_t(u64, end - first, SHATOMIC_CHUNK_ROWS);
+		ret = load_checked(batch, chunk, first, count, &error);
+		if (!ret) {
+			error.row = SHATOMIC_NO_ROW;
+			ret = run_loaded(batch, chunk, first, count, lane,
+					 lanes, &error.field);
+		}
+		if (ret) {
+			fail(batch, ret, error.row, error.field);
+			return;
+		}
+		cond_resched();
+	}
+}
+
+static void run_piece(struct batch *batch, struct shatomic_chunk *chunk,
+		      u32 piece)
+{
+	u64 first;
+
+	/* All rows in one piece are those of the only lane. */
+	if (batch->plan != SHATOMIC_PLAN_SLICES) {
+		run_range(batch, chunk, 0, batch->args.rows, piece,
+			  batch->pieces);
+		return;
+	}
+	first = (u64)piece * batch->slice_rows;
+	run_range(batch, chunk, first,
+		  min_t(u64, first + batch->slice_rows, batch->args.rows), 0,
+		  1);
+}
+
+static bool take_piece(struct batch *batch, u32 *piece)
+{
+	*piece = atomic_inc_return(&batch->next_piece) - 1;
+	return *piece < batch->pieces;
+}
+
+static void finish_piece(struct batch *batch)
+{
+	if (atomic_dec_and_test(&batch->pieces_left))
+		complete(&batch->done);
+}
+
+static void worker_run(struct work_struct *work)
+{
+	struct worker *worker = container_of(work, struct worker, work);
+	struct batch *batch = worker->batch;
+	bool alive;
+	u32 piece;
+
+	if (!take_piece(batch, &piece))
+		goto out;
+
+	/* The caller may have died, and its address space with it. */
+	alive = mmget_not_zero(batch->mm);
+	if (alive)
+		kthread_use_mm(batch->mm);
+	do {
+		if (alive)
+			run_piece(batch, &worker->chunk, piece);
+		else
+			fail(batch, -EFAULT, SHATOMIC_NO_ROW,
+			     SHATOMIC_FIELD_NONE);
+		finish_piece(batch);
+	} while (take_piece(batch, &piece));
+	if (alive) {
+		kthread_unuse_mm(batch->mm);
+		mmput(batch->mm);
+	}
+out:
+	batch_put(batch);
+}
+
+/* Queue the workers on other CPUs that the caller may run on. */
+static void queue_workers(struct batch *batch)
+{
+	u32 queued = 1;
+	int cpu, here;
+
+	if (batch->worker_count == 1)
+		return;
+
+	cpus_read_lock();
+	here = raw_smp_processor_id();
+	for_each_cpu_and(cpu, cpu_online_mask, current->cpus_ptr) {
+		if (queued == batch->worker_count)
+			break;
+		if (cpu == here)
+			continue;
+		refcount_inc(&batch->refs);
+		queue_work_on(cpu, batch_queue, &batch->workers[queued++].work);
+	}
+	cpus_read_unlock();
+}
+
+static int run_shared(struct batch *batch)
+{
+	u32 piece;
+
+	queue_workers(batch);
+	while (take_piece(batch, &piece)) {
+		/* Workers look at stop; only the caller can see its signals. */
+		if (fatal_signal_pending(current))
+			WRITE_ONCE(batch->stop, true);
+		run_piece(batch, &batch->workers[0].chunk, piece);
+		finish_piece(batch);
+	}
+	if (wait_for_completion_killable(&batch->done)) {
+		WRITE_ONCE(batch->stop, true);
+		return -EINTR;
+	}
+	return fatal_signal_pending(current) ? -EINTR : batch->error;
+}
+
+static int check_all(struct batch *batch, struct shatomic_row_error *error)
+{
+	struct shatomic_chunk *chunk = &batch->workers[0].chunk;
+	u64 first;
+	u32 count;
+	int ret;
+
+	for (first = 0; first < batch->args.rows; first += count) {
+		count = min_t(u64, batch->args.rows - first,
+			      SHATOMIC_CHUNK_ROWS);
+		ret = load_checked(batch, chunk, first, count, error);
+		if (ret)
+			return ret;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	return 0;
+}
+
+static int batch_check_and_run(struct batch *batch)
+{
+	struct shatomic_chunk *chunk = &batch->workers[0].chunk;
+	struct shatomic_row_error error = { .row = SHATOMIC_NO_ROW };
+	int ret;
+
+	ret = check_all(batch, &error);
+	if (ret) {
+		batch->error_row = error.row;
+		batch->error_field = error.field;
+		return ret;
+	}
+
+	/* One chunk is still loaded, and is not read again. */
+	if (batch->args.rows <= SHATOMIC_CHUNK_ROWS) {
+		batch->error_row = SHATOMIC_NO_ROW;
+		return run_loaded(batch, chunk, 0, batch->args.rows, 0, 1,
+				  &batch->error_field);
+	}
+	return run_shared(batch);
+}
+
+static u32 allowed_cpus(void)
+{
+	u32 count = 0;
+	int cpu;
+
+	for_each_cpu_and(cpu, cpu_online_mask, current->cpus_ptr)
+		count++;
+	return max(count, 1U);
+}
+
+/* The rows as the engine's shape: which columns there are. */
+static struct shatomic_rows shape_of(const struct shatomic_ioc_batch *args)
+{
+	return (struct shatomic_rows) {
+		.op = args->op,
+		.width = args->width,
+		.count = args->rows,
+		.ops = (void *)(uintptr_t)args->ops,
+		.widths = (void *)(uintptr_t)args->widths,
+		.offsets = (void *)(uintptr_t)args->offsets,
+		.operands = (void *)(uintptr_t)args->operands,
+		.comparands = (void *)(uintptr_t)args->comparands,
+		.results = (void *)(uintptr_t)args->results,
+		.statuses = (void *)(uintptr_t)args->statuses,
+		.peer_indexes = (void *)(uintptr_t)args->peer_indexes,
+		.peer_offsets = (void *)(uintptr_t)args->peer_offsets,
+		.peer_count = args->peer_count,
+	};
+}
+
+/* Decide on pieces and workers for a batch whose shape has been checked. */
+static u32 plan_workers(const struct shatomic_ioc_batch *args,
+			const struct shatomic_rows *shape,
+			enum shatomic_plan *plan, u32 *slice, u32 *pieces)
+{
+	u32 workers;
+
+	*slice = shatomic_slice_rows();
+	*plan = SHATOMIC_PLAN_SERIAL;
+	*pieces = 1;
+	workers = allowed_cpus();
+	if (args->parallelism)
+		workers = min(workers, args->parallelism);
+	if (args->rows <= *slice || workers == 1)
+		return 1;
+
+	*plan = shatomic_plan_rows(shape, args->flags);
+	if (*plan == SHATOMIC_PLAN_SERIAL)
+		return 1;
+
+	/* More rows a slice rather than more slices than fit the counter. */
+	*slice = max_t(u64, *slice, DIV_ROUND_UP_ULL(args->rows, INT_MAX / 2));
+	*pieces = *plan == SHATOMIC_PLAN_LANES ?
+			  workers : DIV_ROUND_UP_ULL(args->rows, *slice);
+	return min(workers, *pieces);
+}
+
+static int load_peers(struct batch *batch, u32 *field, u32 *limit)
+{
+	const struct shatomic_ioc_batch *args = &batch->args;
+	u32 i;
+	s32 fd;
+
+	if (!args->peer_count)
+		return 0;
+
+	*limit = SHATOMIC_LIMIT_MEMORY;
+	batch->peer_files = kvcalloc(args->peer_count,
+				     sizeof(*batch->peer_files),
+				     GFP_KERNEL_ACCOUNT);
+	batch->peers = kvcalloc(args->peer_count, sizeof(*batch->peers),
+				GFP_KERNEL_ACCOUNT);
+	batch->peer_table = kvcalloc(args->peer_count,
+				     sizeof(*batch->peer_table),
+				     GFP_KERNEL_ACCOUNT);
+	if (!batch->peer_files || !batch->peers || !batch->peer_table)
+		return -ENOMEM;
+
+	*limit = SHATOMIC_LIMIT_NONE;
+	*field = SHATOMIC_FIELD_PEERS;
+	for (i = 0; i < args->peer_count; i++) {
+		if (get_user(fd, (s32 __user *)u64_to_user_ptr(args->peers) + i))
+			return -EFAULT;
+		batch->peer_files[i] = fget(fd);
+		if (!batch->peer_files[i] ||
+		    !shatomic_region_of(batch->peer_files[i]) ||
+		    !(batch->peer_files[i]->f_mode & FMODE_READ))
+			return -EBADF;
+		shatomic_region_as_memory(batch->peer_files[i],
+					  &batch->peers[i]);
+		batch->peer_table[i] = &batch->peers[i];
+	}
+	batch->shape.peers = batch->peer_table;
+	return 0;
+}
+
+static struct batch *batch_alloc(struct file *file,
+				 const struct shatomic_ioc_batch *args,
+				 const struct shatomic_rows *shape)
+{
+	enum shatomic_plan plan;
+	u32 slice, pieces, workers, i;
+	struct batch *batch;
+
+	workers = plan_workers(args, shape, &plan, &slice, &pieces);
+	/* Not zeroed: chunks are large, and written before they are read. */
+	batch = kvmalloc(struct_size(batch, workers, workers),
+			 GFP_KERNEL_ACCOUNT);
+	if (!batch)
+		return NULL;
+
+	memset(batch, 0, offsetof(struct batch, workers));
+	refcount_set(&batch->refs, 1);
+	batch->file = get_file(file);
+	shatomic_region_as_memory(file, &batch->self);
+	batch->args = *args;
+	batch->shape = *shape;
+	batch->mm = current->mm;
+	mmgrab(batch->mm);
+	batch->plan = plan;
+	batch->pieces = pieces;
+	batch->slice_rows = slice;
+	atomic_set(&batch->pieces_left, pieces);
+	init_completion(&batch->done);
+	spin_lock_init(&batch->error_lock);
+	batch->worker_count = workers;
+	for (i = 0; i < workers; i++) {
+		INIT_WORK(&batch->workers[i].work, worker_run);
+		batch->workers[i].batch = batch;
+	}
+	return batch;
+}
+
+static int check_args(struct file *file, struct shatomic_ioc_batch *args,
+		      const struct shatomic_rows *shape)
+{
+	struct shatomic_row_error error;
+	int ret;
+
+	if (!(file->f_mode & FMODE_READ))
+		return -EACCES;
+
+	ret = shatomic_check_shape(shape, args->flags, &error);
+	if (ret) {
+		args->error_field = error.field;
+		return ret;
+	}
+	if (args->rows > shatomic_max_batch_rows()) {
+		args->error_field = SHATOMIC_FIELD_ROWS;
+		args->limit = SHATOMIC_LIMIT_BATCH_ROWS;
+		return -EPERM;
+	}
+	return 0;
+}
+
+/**
+ * shatomic_batch() - Check and run a batch
+ * @file: A file of the region.
+ * @args: What to run; its [out] fields are set.
+ *
+ * Return: 0 or a negative errno value, see struct shatomic_ioc_batch.
+ */
+int shatomic_batch(struct file *file, struct shatomic_ioc_batch *args)
+{
+	struct shatomic_rows shape = shape_of(args);
+	struct batch *batch;
+	int ret;
+
+	args->rows_done = 0;
+	args->error_row = SHATOMIC_NO_ROW;
+	args->error_field = SHATOMIC_FIELD_NONE;
+	args->limit = SHATOMIC_LIMIT_NONE;
+
+	ret = check_args(file, args, &shape);
+	if (ret)
+		return ret;
+
+	if (!shatomic_charge_batch()) {
+		args->limit = SHATOMIC_LIMIT_BATCHES;
+		return -EPERM;
+	}
+	batch = batch_alloc(file, args, &shape);
+	if (!batch) {
+		shatomic_uncharge_batch();
+		args->limit = SHATOMIC_LIMIT_MEMORY;
+		return -ENOMEM;
+	}
+
+	ret = load_peers(batch, &args->error_field, &args->limit);
+	if (!ret)
+		ret = batch_check_and_run(batch);
+	/* A killed caller's workers may still be at it. */
+	if (ret && ret != -EINTR && batch->error_field) {
+		args->error_field = batch->error_field;
+		args->error_row = batch->error_row;
+	}
+	args->rows_done = atomic64_read(&batch->rows_done);
+	batch_put(batch);
+	return ret;
+}
+
+int shatomic_batch_init(void)
+{
+	batch_queue = alloc_workqueue("shatomic",
+				      WQ_CPU_INTENSIVE | WQ_SYSFS, 0);
+	return batch_queue ? 0 : -ENOMEM;
+}
+
+void shatomic_batch_exit(void)
+{
+	destroy_workqueue(batch_queue);
+}

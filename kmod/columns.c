@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A batch's columns between user memory and a chunk. The columns by which rows
+ * are checked (keys) and those with values are loaded apart, so that the check
+ * of a big batch reads no more than it needs.
+ */
+#include <linux/uaccess.h>
+
+#include "shatomic.h"
+
+static bool load(void *to, u64 column, size_t entry_size, u64 first, u32 count)
+{
+	return !column ||
+	       !copy_from_user(to, u64_to_user_ptr(column + first * entry_size),
+			       count * entry_size);
+}
+
+static bool save(u64 column, const void *from, size_t entry_size, u64 first,
+		 u32 count)
+{
+	return !column ||
+	       !copy_to_user(u64_to_user_ptr(column + first * entry_size), from,
+			     count * entry_size);
+}
+
+/**
+ * shatomic_columns_load_keys() - Load what rows are checked by
+ * @args: The batch.
+ * @chunk: [out] Where to.
+ * @first: First row.
+ * @count: Number of rows, at most SHATOMIC_CHUNK_ROWS.
+ * @field: [out] On failure, which column.
+ *
+ * Return: 0 or -EFAULT.
+ */
+int shatomic_columns_load_keys(const struct shatomic_ioc_batch *args,
+			       struct shatomic_chunk *chunk, u64 first,
+			       u32 count, u32 *field)
+{
+	*field = SHATOMIC_FIELD_OP;
+	if (!load(chunk->ops, args->ops, sizeof(*chunk->ops), first, count))
+		return -EFAULT;
+	*field = SHATOMIC_FIELD_WIDTH;
+	if (!load(chunk->widths, args->widths, sizeof(*chunk->widths), first,
+		  count))
+		return -EFAULT;
+	*field = SHATOMIC_FIELD_OFFSETS;
+	if (!load(chunk->offsets, args->offsets, sizeof(*chunk->offsets), first,
+		  count))
+		return -EFAULT;
+	*field = SHATOMIC_FIELD_PEER_INDEXES;
+	if (!load(chunk->peer_indexes, args->peer_indexes,
+		  sizeof(*chunk->peer_indexes), first, count))
+		return -EFAULT;
+	*field = SHATOMIC_FIELD_PEER_OFFSETS;
+	if (!load(chunk->peer_offsets, args->peer_offsets,
+		  sizeof(*chunk->peer_offsets), first, count))
+		return -EFAULT;
+	return 0;
+}
+
+/* As shatomic_columns_load_keys(), for operands and comparands. */
+int shatomic_columns_load_values(const struct shatomic_ioc_batch *args,
+				 struct shatomic_chunk *chunk, u64 first,
+				 u32 count, u32 *field)
+{
+	*field = SHATOMIC_FIELD_OPERANDS;
+	if (!load(chunk->operands, args->operands, sizeof(*chunk->operands),
+		  first, count))
+		return -EFAULT;
+	*field = SHATOMIC_FIELD_COMPARANDS;
+	if (!load(chunk->comparands, args->comparands,
+		  sizeof(*chunk->comparands), first, count))
+		return -EFAULT;
+	return 0;
+}
+
+/* Write results and statuses of @count rows back to rows @first and on. */
+int shatomic_columns_save(const struct shatomic_ioc_batch *args,
+			  const struct shatomic_chunk *chunk, u64 first,
+			  u32 count, u32 *field)
+{
+	*field = SHATOMIC_FIELD_RESULTS;
+	if (!save(args->results, chunk->results, sizeof(*chunk->results), first,
+		  count))
+		return -EFAULT;
+	*field = SHATOMIC_FIELD_STATUSES;
+	if (!save(args->statuses, chunk->statuses, sizeof(*chunk->statuses),
+		  first, count))
+		return -EFAULT;
+	return 0;
+}
+
+/* The same for the rows of a lane, which are not side by side. */
+int shatomic_columns_save_lane(const struct shatomic_ioc_batch *args,
+			       const struct shatomic_chunk *chunk, u64 first,
+			       u32 count, u32 *field)
+{
+	u32 i;
+
+	for (i = 0; i < count; i++) {
+		u64 row = first + chunk->row_of[i];
+
+		*field = SHATOMIC_FIELD_RESULTS;
+		if (!save(args->results, &chunk->results[i],
+			  sizeof(*chunk->results), row, 1))
+			return -EFAULT;
+		*field = SHATOMIC_FIELD_STATUSES;
+		if (!save(args->statuses, &chunk->statuses[i],
+			  sizeof(*chunk->statuses), row, 1))
+			return -EFAULT;
+	}
+	return 0;
+}

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The tables of commands, and the handling that all commands share: the
+ * extensible structures, and descriptors that are installed last.
+ */
+#include <linux/capability.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/kernel.h>
+#include <linux/nospec.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+
+#include "shatomic.h"
+
+/**
+ * struct call - One command under way
+ * @file: What it was called on.
+ * @args: The caller's structure.
+ * @new_file: A file for the caller, installed as @new_fd once nothing can fail
+ *	any more; NULL when the command opens none.
+ * @new_fd: Its descriptor.
+ * @new_name: The name that @new_file was given by this command, or NULL.
+ */
+struct call {
+	struct file *file;
+	union {
+		struct {
+			u32 size;
+			u32 flags;
+		} head;
+		struct shatomic_ioc_info info;
+		struct shatomic_ioc_create create;
+		struct shatomic_ioc_open open;
+		struct shatomic_ioc_unlink unlink;
+		struct shatomic_ioc_list list;
+		struct shatomic_ioc_region_info region_info;
+		struct shatomic_ioc_batch batch;
+	} args;
+	struct file *new_file;
+	int new_fd;
+	const char *new_name;
+};
+
+/**
+ * struct command - A command's row in a table
+ * @number: The ioctl number.
+ * @size: Bytes of its structure that this kernel knows.
+ * @min_size: Bytes of it that a caller must have.
+ * @run: Does it.
+ */
+struct command {
+	unsigned int number;
+	u32 size;
+	u32 min_size;
+	int (*run)(struct call *call);
+};
+
+#define COMMAND(ioc, type, last, fn)                                          \
+	{ .number = (ioc), .size = sizeof(struct type),                       \
+	  .min_size = offsetofend(struct type, last), .run = (fn) }
+
+static int new_descriptor(struct call *call, struct file *file, s32 *fd)
+{
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+
+	call->new_fd = get_unused_fd_flags(O_CLOEXEC);
+	if (call->new_fd < 0) {
+		fput(file);
+		return call->new_fd;
+	}
+	call->new_file = file;
+	*fd = call->new_fd;
+	return 0;
+}
+
+static void finish_descriptor(struct call *call, int ret)
+{
+	if (!call->new_file)
+		return;
+	if (!ret) {
+		fd_install(call->new_fd, call->new_file);
+		return;
+	}
+	if (call->new_name)
+		shatomic_name_drop(call->new_name, call->new_file);
+	put_unused_fd(call->new_fd);
+	fput(call->new_file);
+}
+
+static int run_info(struct call *call)
+{
+	struct shatomic_ioc_info *info = &call->args.info;
+	u32 op;
+
+	if (info->flags)
+		return -EOPNOTSUPP;
+
+	info->abi_version = SHATOMIC_ABI_VERSION;
+	info->op_count = SHATOMIC_OP_COUNT;
+	shatomic_limits_info(info);
+	for (op = 0; op < SHATOMIC_OP_COUNT; op++)
+		info->op_widths[op] = shatomic_op_widths(op);
+	return 0;
+}
+
+static int check_create(struct shatomic_ioc_create *create)
+{
+	create->error_field = SHATOMIC_FIELD_FLAGS;
+	if (create->flags & ~(SHATOMIC_CREATE_HUGE | SHATOMIC_CREATE_ASYNC_FREE))
+		return -EOPNOTSUPP;
+
+	create->error_field = SHATOMIC_FIELD_REGION_SIZE;
+	if (!create->region_size || create->region_size > MAX_LFS_FILESIZE)
+		return -EINVAL;
+
+	create->error_field = SHATOMIC_FIELD_MODE;
+	if (create->mode & ~0777U)
+		return -EINVAL;
+
+	if (!memchr_inv(create->name, 0, sizeof(create->name))) {
+		if (create->mode)
+			return -EINVAL;
+	} else {
+		create->error_field = SHATOMIC_FIELD_NAME;
+		if (shatomic_name_check(create->name))
+			return -EINVAL;
+	}
+	create->error_field = SHATOMIC_FIELD_NONE;
+	return 0;
+}
+
+static int run_create(struct call *call)
+{
+	struct shatomic_ioc_create *create = &call->args.create;
+	int ret;
+
+	ret = check_create(create);
+	if (ret)
+		return ret;
+
+	create->limit = SHATOMIC_LIMIT_NONE;
+	ret = new_descriptor(call,
+			     shatomic_region_create(create, &create->limit),
+			     &create->fd);
+	if (ret || !create->name[0])
+		return ret;
+
+	ret = shatomic_name_add(create->name, call->new_file);
+	if (ret)
+		return ret;
+	call->new_name = create->name;
+	return 0;
+}
+
+static int run_open(struct call *call)
+{
+	struct shatomic_ioc_open *open = &call->args.open;
+
+	open->error_field = SHATOMIC_FIELD_FLAGS;
+	if (open->flags & ~SHATOMIC_OPEN_READ_ONLY)
+		return -EOPNOTSUPP;
+	open->error_field = SHATOMIC_FIELD_NAME;
+	if (shatomic_name_check(open->name))
+		return -EINVAL;
+	open->error_field = SHATOMIC_FIELD_NONE;
+	return new_descriptor(call, shatomic_name_open(open->name, open->flags),
+			      &open->fd);
+}
+
+static int run_unlink(struct call *call)
+{
+	struct shatomic_ioc_unlink *unlink = &call->args.unlink;
+
+	unlink->error_field = SHATOMIC_FIELD_FLAGS;
+	if (unlink->flags)
+		return -EOPNOTSUPP;
+	unlink->error_field = SHATOMIC_FIELD_RESERVED;
+	if (unlink->reserved)
+		return -EINVAL;
+	unlink->error_field = SHATOMIC_FIELD_NAME;
+	if (shatomic_name_check(unlink->name))
+		return -EINVAL;
+	unlink->error_field = SHATOMIC_FIELD_NONE;
+	return shatomic_name_unlink(unlink->name);
+}
+
+static int run_list(struct call *call)
+{
+	return shatomic_name_list(&call->args.list);
+}
+
+static int run_region_info(struct call *call)
+{
+	return shatomic_region_info(call->file, &call->args.region_info);
+}
+
+static int run_batch(struct call *call)
+{
+	return shatomic_batch(call->file, &call->args.batch);
+}
+
+static const struct command device_commands[] = {
+	COMMAND(SHATOMIC_IOC_INFO, shatomic_ioc_info, flags, run_info),
+	COMMAND(SHATOMIC_IOC_CREATE, shatomic_ioc_create, mode, run_create),
+	COMMAND(SHATOMIC_IOC_OPEN, shatomic_ioc_open, name, run_open),
+	COMMAND(SHATOMIC_IOC_UNLINK, shatomic_ioc_unlink, name, run_unlink),
+	COMMAND(SHATOMIC_IOC_LIST, shatomic_ioc_list, entries, run_list),
+};
+
+static const struct command region_commands[] = {
+	COMMAND(SHATOMIC_IOC_REGION_INFO, shatomic_ioc_region_info, flags,
+		run_region_info),
+	COMMAND(SHATOMIC_IOC_BATCH, shatomic_ioc_batch, offsets, run_batch),
+};
+
+static int load_args(struct call *call, const struct command *command,
+		     void __user *user, u32 *size)
+{
+	int ret;
+
+	if (get_user(*size, (u32 __user *)user))
+		return -EFAULT;
+	if (*size < command->min_size)
+		return -EINVAL;
+	ret = copy_struct_from_user(&call->args, command->size, user, *size);
+	/* It was read twice; what counts is what was checked. */
+	call->args.head.size = *size;
+	return ret;
+}
+
+static long run_command(struct file *file, const struct command *commands,
+			size_t count, unsigned int number, void __user *user)
+{
+	const struct command *command = NULL;
+	struct call call = { .file = file };
+	u32 size;
+	size_t i;
+	int ret;
+
+	for (i = 0; i < count; i++) {
+		if (commands[i].number == number)
+			command = &commands[i];
+	}
+	if (!command)
+		return -ENOTTY;
+
+	ret = load_args(&call, command, user, &size);
+	if (ret)
+		return ret;
+
+	ret = command->run(&call);
+	/* On failure too: the structure tells why. */
+	if (copy_to_user(user, &call.args, min(size, command->size)) && !ret)
+		ret = -EFAULT;
+	finish_descriptor(&call, ret);
+	return ret;
+}
+
+long shatomic_device_ioctl(struct file *file, unsigned int cmd,
+			   unsigned long arg)
+{
+	return run_command(file, device_commands, ARRAY_SIZE(device_commands),
+			   cmd, (void __user *)arg);
+}
+
+long shatomic_region_ioctl(struct file *file, unsigned int cmd,
+			   unsigned long arg)
+{
+	return run_command(file, region_commands, ARRAY_SIZE(region_commands),
+			   cmd, (void __user *)arg);
+}

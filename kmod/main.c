@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * /dev/shatomic: the device node, and starting and stopping the module.
+ */
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+
+#include "shatomic.h"
+
+static const struct file_operations device_fops = {
+	.owner		= THIS_MODULE,
+	.unlocked_ioctl	= shatomic_device_ioctl,
+	.compat_ioctl	= compat_ptr_ioctl,
+	.llseek		= noop_llseek,
+};
+
+static struct miscdevice device = {
+	.minor	= MISC_DYNAMIC_MINOR,
+	.name	= "shatomic",
+	.fops	= &device_fops,
+	/* A udev rule widens it to group shatomic; never to everybody. */
+	.mode	= 0600,
+};
+
+static int __init shatomic_init(void)
+{
+	int ret;
+
+	ret = shatomic_memory_init();
+	if (ret)
+		return ret;
+
+	ret = shatomic_region_init();
+	if (ret)
+		goto err_memory;
+
+	ret = shatomic_batch_init();
+	if (ret)
+		goto err_region;
+
+	ret = misc_register(&device);
+	if (ret)
+		goto err_batch;
+	return 0;
+
+err_batch:
+	shatomic_batch_exit();
+err_region:
+	shatomic_region_exit();
+err_memory:
+	shatomic_memory_exit();
+	return ret;
+}
+
+static void __exit shatomic_exit(void)
+{
+	misc_deregister(&device);
+	shatomic_names_exit();
+	shatomic_batch_exit();
+	shatomic_region_exit();
+	shatomic_memory_exit();
+}
+
+module_init(shatomic_init);
+module_exit(shatomic_exit);
+
+MODULE_LICENSE("GPL");
+MODULE_AUTHOR("The shatomic authors");
+MODULE_DESCRIPTION("Atomic operations on pinned shared memory");

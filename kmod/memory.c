@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Where regions have their memory: files on a tmpfs mount of our own, whose
+ * pages are brought in and held. Shared-memory pages are the one backing where
+ * process-shared futexes, O_DIRECT, io_uring fixed buffers and huge mappings
+ * all work.
+ */
+#include <linux/file.h>
+#include <linux/mm.h>
+#include <linux/mount.h>
+#include <linux/pagemap.h>
+#include <linux/sched/signal.h>
+#include <linux/shmem_fs.h>
+
+#include "shatomic.h"
+
+#ifndef CONFIG_64BIT
+#error "shatomic needs all memory in the kernel's direct map: 64-bit only"
+#endif
+
+static struct vfsmount *memory_mount;
+
+int shatomic_memory_init(void)
+{
+	static char huge_option[] = "huge=within_size";
+	/* Built in, so that the reference this takes is to nothing. */
+	struct file_system_type *type = get_fs_type("tmpfs");
+
+	if (!type)
+		return -ENODEV;
+
+	memory_mount = vfs_kern_mount(type, SB_KERNMOUNT, "shatomic",
+				      IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) ?
+					      huge_option : NULL);
+	return PTR_ERR_OR_ZERO(memory_mount);
+}
+
+void shatomic_memory_exit(void)
+{
+	kern_unmount(memory_mount);
+}
+
+/**
+ * shatomic_memory_file() - A new file on our mount
+ * @name: What /proc/PID/maps shows.
+ * @size: Its size in bytes, fixed for life.
+ *
+ * Return: The file or an error pointer.
+ */
+struct file *shatomic_memory_file(const char *name, u64 size)
+{
+	struct file *file;
+
+	/* VM_NORESERVE: each page is accounted for when it is brought in. */
+	file = shmem_file_setup_with_mnt(memory_mount, name, size,
+					 VM_NORESERVE);
+	if (IS_ERR(file))
+		return file;
+
+	/* truncate(2) and write(2) past the end are refused by these. */
+	SHMEM_I(file_inode(file))->seals |= F_SEAL_SEAL | F_SEAL_SHRINK |
+					    F_SEAL_GROW;
+	mapping_set_unevictable(file->f_mapping);
+	/* Held pages can't move, so they must not lie in movable zones. */
+	mapping_set_gfp_mask(file->f_mapping, GFP_USER);
+	return file;
+}
+
+/* Hold the page at @index and the rest of its folio, as one. */
+static int hold_folio(struct shatomic_pages *pages, struct file *file,
+		      unsigned long index, unsigned long end)
+{
+	/*
+	 * __GFP_RETRY_MAYFAIL: over the limit of a memory cgroup the caller
+	 * gets ENOMEM instead of the OOM killer's visit.
+	 */
+	gfp_t gfp = mapping_gfp_mask(file->f_mapping) | __GFP_RETRY_MAYFAIL |
+		    __GFP_NOWARN;
+	struct page *page;
+	struct folio *folio;
+	unsigned long n, i;
+
+	page = shmem_read_mapping_page_gfp(file->f_mapping, index, gfp);
+	if (IS_ERR(page))
+		return PTR_ERR(page);
+
+	folio = page_folio(page);
+	n = min_t(unsigned long, end - index,
+		  folio_nr_pages(folio) - folio_page_idx(folio, page));
+	for (i = 0; i < n; i++)
+		pages->extents[index + i] = page_address(page) + i * PAGE_SIZE;
+	if (folio_test_pmd_mappable(folio))
+		pages->huge_bytes += n * PAGE_SIZE;
+	pages->count += n;
+	return 0;
+}
+
+/* Where all is huge, a table of 2 MiB extents stays in the cache. */
+static void use_huge_extents(struct shatomic_pages *pages)
+{
+	unsigned long count = pages->count >> (PMD_SHIFT - PAGE_SHIFT), i;
+	void **extents;
+
+	extents = kvmalloc_array(count, sizeof(*extents), GFP_KERNEL_ACCOUNT);
+	if (!extents)
+		return; /* The table there is serves too. */
+
+	for (i = 0; i < count; i++)
+		extents[i] = pages->extents[i << (PMD_SHIFT - PAGE_SHIFT)];
+	kvfree(pages->extents);
+	pages->extents = extents;
+	pages->extent_shift = PMD_SHIFT;
+}
+
+/**
+ * shatomic_pages_hold() - Bring in and hold all pages of a file
+ * @pages: [out] The pages; shatomic_pages_drop() lets go of them.
+ * @file: The file, from shatomic_memory_file().
+ * @size: Its size in bytes.
+ *
+ * Return: 0, -ENOMEM or -EINTR, with nothing held.
+ */
+int shatomic_pages_hold(struct shatomic_pages *pages, struct file *file,
+			u64 size)
+{
+	unsigned long end = DIV_ROUND_UP_ULL(size, PAGE_SIZE);
+	int ret;
+
+	pages->count = 0;
+	pages->huge_bytes = 0;
+	pages->extent_shift = PAGE_SHIFT;
+	pages->extents = kvmalloc_array(end, sizeof(*pages->extents),
+					GFP_KERNEL_ACCOUNT);
+	if (!pages->extents)
+		return -ENOMEM;
+
+	while (pages->count < end) {
+		ret = fatal_signal_pending(current) ? -EINTR :
+			hold_folio(pages, file, pages->count, end);
+		if (ret) {
+			shatomic_pages_drop(pages);
+			return ret;
+		}
+		cond_resched();
+	}
+
+	if (pages->huge_bytes == (u64)end << PAGE_SHIFT)
+		use_huge_extents(pages);
+	return 0;
+}
+
+void shatomic_pages_drop(struct shatomic_pages *pages)
+{
+	unsigned int order = pages->extent_shift - PAGE_SHIFT;
+	unsigned long index = 0;
+
+	while (index < pages->count) {
+		struct folio *folio =
+			page_folio(virt_to_page(pages->extents[index >> order]));
+
+		/*
+		 * Rows write through the direct map, which marks nothing dirty;
+		 * a clean page could be dropped with what is in it.
+		 */
+		folio_mark_dirty(folio);
+		index += folio_nr_pages(folio);
+		folio_put(folio);
+		cond_resched();
+	}
+	kvfree(pages->extents);
+}

@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Named regions. As POSIX shared memory does, a name keeps its region until it
+ * is unlinked or its namespace ends; names belong to an IPC namespace.
+ */
+#include <linux/ctype.h>
+#include <linux/file.h>
+#include <linux/ipc_namespace.h>
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/nsproxy.h>
+#include <linux/proc_ns.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+#include <linux/workqueue.h>
+
+#include "shatomic.h"
+
+/* How soon after its end a namespace's names are dropped. */
+#define REAP_INTERVAL (5 * HZ)
+
+/**
+ * struct directory - The names of one IPC namespace
+ * @node: In directories.
+ * @ns: The namespace; the directory holds one reference.
+ * @entries: Its names, sorted.
+ */
+struct directory {
+	struct list_head node;
+	struct ipc_namespace *ns;
+	struct list_head entries;
+};
+
+/**
+ * struct entry - One name
+ * @node: In directory.entries.
+ * @file: Keeps the region.
+ * @name: The name.
+ */
+struct entry {
+	struct list_head node;
+	struct file *file;
+	char name[SHATOMIC_NAME_SIZE];
+};
+
+static LIST_HEAD(directories);
+static DEFINE_MUTEX(directories_lock);
+
+static void reap(struct work_struct *work);
+static DECLARE_DELAYED_WORK(reap_work, reap);
+
+/* put_ipc_ns() is not exported; the namespace itself knows how. */
+static void put_namespace(struct ipc_namespace *ns)
+{
+	if (IS_ENABLED(CONFIG_IPC_NS))
+		ns->ns.ops->put(&ns->ns);
+}
+
+static void entry_free(struct entry *entry)
+{
+	list_del(&entry->node);
+	fput(entry->file);
+	kfree(entry);
+}
+
+static void directory_free(struct directory *directory)
+{
+	struct entry *entry, *next;
+
+	list_for_each_entry_safe(entry, next, &directory->entries, node)
+		entry_free(entry);
+	list_del(&directory->node);
+	put_namespace(directory->ns);
+	kfree(directory);
+}
+
+/*
+ * There is no call when an IPC namespace ends. But once ours is the only
+ * reference to it, nobody is in it and nobody can get in again.
+ */
+static void reap(struct work_struct *work)
+{
+	struct directory *directory, *next;
+	bool again = false;
+
+	mutex_lock(&directories_lock);
+	list_for_each_entry_safe(directory, next, &directories, node) {
+		if (list_empty(&directory->entries) ||
+		    refcount_read(&directory->ns->ns.count) == 1)
+			directory_free(directory);
+		else
+			again = true;
+	}
+	if (again)
+		schedule_delayed_work(&reap_work, REAP_INTERVAL);
+	mutex_unlock(&directories_lock);
+}
+
+/* The directory of the caller's namespace, NULL when it has none. */
+static struct directory *directory_find(void)
+{
+	struct directory *directory;
+
+	lockdep_assert_held(&directories_lock);
+	list_for_each_entry(directory, &directories, node) {
+		if (directory->ns == current->nsproxy->ipc_ns)
+			return directory;
+	}
+	return NULL;
+}
+
+static struct directory *directory_find_or_add(void)
+{
+	struct directory *directory = directory_find();
+
+	if (directory)
+		return directory;
+
+	directory = kzalloc(sizeof(*directory), GFP_KERNEL_ACCOUNT);
+	if (!directory)
+		return NULL;
+	directory->ns = get_ipc_ns(current->nsproxy->ipc_ns);
+	INIT_LIST_HEAD(&directory->entries);
+	list_add(&directory->node, &directories);
+	schedule_delayed_work(&reap_work, REAP_INTERVAL);
+	return directory;
+}
+
+static struct entry *entry_find(const char *name)
+{
+	struct directory *directory = directory_find();
+	struct entry *entry;
+
+	if (!directory)
+		return NULL;
+	list_for_each_entry(entry, &directory->entries, node) {
+		if (!strcmp(entry->name, name))
+			return entry;
+	}
+	return NULL;
+}
+
+/**
+ * shatomic_name_check() - Check a name field
+ * @name: SHATOMIC_NAME_SIZE bytes.
+ *
+ * Return: 0, or -EINVAL when it breaks the rules at SHATOMIC_NAME_SIZE.
+ */
+int shatomic_name_check(const u8 *name)
+{
+	size_t length = strnlen(name, SHATOMIC_NAME_SIZE), i;
+
+	if (!length || length == SHATOMIC_NAME_SIZE || name[0] == '.')
+		return -EINVAL;
+	for (i = 0; i < length; i++) {
+		if (!isascii(name[i]) || !isgraph(name[i]) || name[i] == '/')
+			return -EINVAL;
+	}
+	return memchr_inv(name + length, 0, SHATOMIC_NAME_SIZE - length) ?
+		       -EINVAL : 0;
+}
+
+/**
+ * shatomic_name_add() - Name a region in the caller's namespace
+ * @name: The name, checked.
+ * @file: A file of the region, which the name takes a reference to.
+ *
+ * Return: 0, -EEXIST or -ENOMEM.
+ */
+int shatomic_name_add(const char *name, struct file *file)
+{
+	struct directory *directory;
+	struct list_head *before;
+	struct entry *entry;
+	int ret = 0;
+
+	entry = kzalloc(sizeof(*entry), GFP_KERNEL_ACCOUNT);
+	if (!entry)
+		return -ENOMEM;
+	strscpy(entry->name, name, sizeof(entry->name));
+
+	mutex_lock(&directories_lock);
+	directory = directory_find_or_add();
+	if (!directory) {
+		ret = -ENOMEM;
+		goto out;
+	}
+	list_for_each(before, &directory->entries) {
+		int order = strcmp(name, list_entry(before, struct entry,
+						    node)->name);
+
+		if (!order) {
+			ret = -EEXIST;
+			goto out;
+		}
+		if (order < 0)
+			break;
+	}
+	entry->file = get_file(file);
+	list_add_tail(&entry->node, before);
+	entry = NULL;
+out:
+	mutex_unlock(&directories_lock);
+	kfree(entry);
+	return ret;
+}
+
+/* Undo shatomic_name_add(), unless the name has become another region's. */
+void shatomic_name_drop(const char *name, struct file *file)
+{
+	struct entry *entry;
+
+	mutex_lock(&directories_lock);
+	entry = entry_find(name);
+	if (entry && entry->file == file)
+		entry_free(entry);
+	mutex_unlock(&directories_lock);
+}
+
+/**
+ * shatomic_name_open() - Open a region by its name
+ * @name: The name, checked.
+ * @flags: enum shatomic_open_flags
+ *
+ * Return: A new file, or an error pointer: -ENOENT, -EACCES, -ENOMEM.
+ */
+struct file *shatomic_name_open(const char *name, unsigned int flags)
+{
+	struct entry *entry;
+	struct file *file;
+
+	mutex_lock(&directories_lock);
+	entry = entry_find(name);
+	file = entry ? shatomic_region_open(entry->file, flags) :
+		       ERR_PTR(-ENOENT);
+	mutex_unlock(&directories_lock);
+	return file;
+}
+
+/* As in a sticky directory such as /dev/shm. */
+static bool may_unlink(struct file *file)
+{
+	return uid_eq(current_fsuid(), file_inode(file)->i_uid) ||
+	       ns_capable(current->nsproxy->ipc_ns->user_ns, CAP_FOWNER);
+}
+
+/**
+ * shatomic_name_unlink() - Remove a name
+ * @name: The name, checked.
+ *
+ * Return: 0, -ENOENT or -EACCES.
+ */
+int shatomic_name_unlink(const char *name)
+{
+	struct entry *entry;
+	int ret = 0;
+
+	mutex_lock(&directories_lock);
+	entry = entry_find(name);
+	if (!entry)
+		ret = -ENOENT;
+	else if (!may_unlink(entry->file))
+		ret = -EACCES;
+	else
+		entry_free(entry);
+	mutex_unlock(&directories_lock);
+	return ret;
+}
+
+static void list_entry_fill(struct shatomic_list_entry *to,
+			    const struct entry *entry)
+{
+	struct shatomic_region *region = shatomic_region_of(entry->file);
+	struct inode *inode = file_inode(entry->file);
+
+	to->region_size = region->size;
+	to->huge_bytes = region->pages.huge_bytes;
+	to->uid = from_kuid_munged(current_user_ns(), inode->i_uid);
+	to->gid = from_kgid_munged(current_user_ns(), inode->i_gid);
+	to->mode = inode->i_mode & 0777;
+	memcpy(to->name, entry->name, sizeof(to->name));
+}
+
+static int list_entry_save(u64 address, u32 entry_size,
+			   const struct shatomic_list_entry *entry)
+{
+	u32 known = min_t(u32, entry_size, sizeof(*entry));
+
+	if (copy_to_user(u64_to_user_ptr(address), entry, known) ||
+	    clear_user(u64_to_user_ptr(address + known), entry_size - known))
+		return -EFAULT;
+	return 0;
+}
+
+/*
+ * Copy up to @capacity entries of the caller's namespace; *count is how many
+ * there are. An array for kvfree(), NULL when none were copied.
+ */
+static struct shatomic_list_entry *list_snapshot(u32 capacity, u32 *count)
+{
+	struct shatomic_list_entry *entries = NULL;
+	struct directory *directory;
+	struct entry *entry;
+	u32 room, i = 0;
+
+	*count = 0;
+	mutex_lock(&directories_lock);
+	directory = directory_find();
+	if (!directory)
+		goto out;
+	list_for_each_entry(entry, &directory->entries, node)
+		(*count)++;
+
+	room = min(capacity, *count);
+	if (!room)
+		goto out;
+	entries = kvcalloc(room, sizeof(*entries), GFP_KERNEL_ACCOUNT);
+	if (!entries) {
+		entries = ERR_PTR(-ENOMEM);
+		goto out;
+	}
+	list_for_each_entry(entry, &directory->entries, node) {
+		if (i == room)
+			break;
+		list_entry_fill(&entries[i++], entry);
+	}
+out:
+	mutex_unlock(&directories_lock);
+	return entries;
+}
+
+/**
+ * shatomic_name_list() - List the names in the caller's namespace
+ * @list: The arguments.
+ *
+ * Return: 0, -EINVAL, -EOPNOTSUPP, -EFAULT or -ENOMEM.
+ */
+int shatomic_name_list(struct shatomic_ioc_list *list)
+{
+	struct shatomic_list_entry *entries;
+	u32 i, room;
+	int ret = 0;
+
+	if (list->flags)
+		return -EOPNOTSUPP;
+	if (list->reserved || (list->capacity && !list->entry_size))
+		return -EINVAL;
+
+	entries = list_snapshot(list->capacity, &list->count);
+	if (IS_ERR(entries))
+		return PTR_ERR(entries);
+
+	room = min(list->capacity, list->count);
+	for (i = 0; i < room && !ret; i++)
+		ret = list_entry_save(list->entries + (u64)i * list->entry_size,
+				      list->entry_size, &entries[i]);
+	kvfree(entries);
+	return ret;
+}
+
+void shatomic_names_exit(void)
+{
+	struct directory *directory, *next;
+
+	cancel_delayed_work_sync(&reap_work);
+	/* No name is left, since each holds the module; directories may be. */
+	list_for_each_entry_safe(directory, next, &directories, node)
+		directory_free(directory);
+}

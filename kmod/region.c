@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Regions, and the operations of their files. A region's descriptor is a file
+ * on the region's own shared-memory inode, with shared memory's operations
+ * except where a region differs. So a region is read, written, mapped, sent
+ * and stat'ed as a file is, and mode and owner are the inode's.
+ */
+#include <linux/file.h>
+#include <linux/kernel.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/uio.h>
+
+#include "shatomic.h"
+
+static struct file_operations region_fops;
+/* What shared memory does, where ours does more. */
+static const struct file_operations *shmem_fops;
+static struct workqueue_struct *free_queue;
+
+/**
+ * shatomic_region_of() - The region that a file is of
+ * @file: Any file.
+ *
+ * Return: The region, NULL when the file is not that of a region.
+ */
+struct shatomic_region *shatomic_region_of(struct file *file)
+{
+	return file->f_op == &region_fops ? file_inode(file)->i_private : NULL;
+}
+
+void shatomic_region_as_memory(struct file *file,
+			       struct shatomic_memory *memory)
+{
+	struct shatomic_region *region = shatomic_region_of(file);
+
+	memory->extents = region->pages.extents;
+	memory->extent_shift = region->pages.extent_shift;
+	memory->size = region->size;
+	memory->writable = file->f_mode & FMODE_WRITE;
+}
+
+static void region_free(struct shatomic_region *region)
+{
+	shatomic_pages_drop(&region->pages);
+	shatomic_uncharge_region(&region->charge);
+	kfree(region);
+}
+
+static void region_free_work(struct work_struct *work)
+{
+	struct shatomic_region *region =
+		container_of(work, struct shatomic_region, free_work);
+	struct path path = region->path;
+
+	region_free(region);
+	path_put(&path);
+}
+
+static int region_file_open(struct inode *inode, struct file *file)
+{
+	struct shatomic_region *region = inode->i_private;
+
+	atomic_inc(&region->files);
+	return shmem_fops->open ? shmem_fops->open(inode, file) : 0;
+}
+
+static int region_file_release(struct inode *inode, struct file *file)
+{
+	struct shatomic_region *region = inode->i_private;
+
+	if (!atomic_dec_and_test(&region->files))
+		return 0;
+
+	if (region->create_flags & SHATOMIC_CREATE_ASYNC_FREE) {
+		region->path = file->f_path;
+		path_get(&region->path);
+		queue_work(free_queue, &region->free_work);
+	} else {
+		region_free(region);
+	}
+	return 0;
+}
+
+static int region_file_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct shatomic_region *region = shatomic_region_of(file);
+	unsigned long end = DIV_ROUND_UP_ULL(region->size, PAGE_SIZE);
+
+	/* Atomic operations on a private copy would be nobody else's. */
+	if (!(vma->vm_flags & VM_MAYSHARE))
+		return -EINVAL;
+	if (vma->vm_pgoff > end || vma_pages(vma) > end - vma->vm_pgoff)
+		return -EINVAL;
+	return shmem_fops->mmap(file, vma);
+}
+
+static ssize_t region_file_write_iter(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct shatomic_region *region = shatomic_region_of(iocb->ki_filp);
+
+	if (!iov_iter_count(from))
+		return 0;
+	if ((iocb->ki_flags & IOCB_APPEND) || iocb->ki_pos >= region->size)
+		return -ENOSPC;
+	iov_iter_truncate(from, region->size - iocb->ki_pos);
+	return shmem_fops->write_iter(iocb, from);
+}
+
+static struct shatomic_region *region_alloc(const struct shatomic_ioc_create *create,
+					    u32 *limit)
+{
+	struct shatomic_region *region;
+	int ret;
+
+	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
+	if (!region) {
+		*limit = SHATOMIC_LIMIT_MEMORY;
+		return ERR_PTR(-ENOMEM);
+	}
+
+	atomic_set(&region->files, 1);
+	region->size = create->region_size;
+	region->create_flags = create->flags;
+	strscpy(region->name, create->name, sizeof(region->name));
+	INIT_WORK(&region->free_work, region_free_work);
+
+	ret = shatomic_charge_region(&region->charge,
+				     round_up(region->size, PAGE_SIZE), limit);
+	if (ret) {
+		kfree(region);
+		return ERR_PTR(ret);
+	}
+	return region;
+}
+
+static int check_huge(const struct shatomic_region *region)
+{
+	if (!(region->create_flags & SHATOMIC_CREATE_HUGE))
+		return 0;
+	return region->pages.huge_bytes >=
+		       round_down(region->charge.bytes, PMD_SIZE) ? 0 : -ENOMEM;
+}
+
+/**
+ * shatomic_region_create() - Create a region
+ * @create: What the caller asked for, checked.
+ * @limit: [out] On -EPERM and -ENOMEM, which limit.
+ *
+ * Return: Its first file, or an error pointer.
+ */
+struct file *shatomic_region_create(const struct shatomic_ioc_create *create,
+				    u32 *limit)
+{
+	struct shatomic_region *region;
+	char label[sizeof("shatomic:") + SHATOMIC_NAME_SIZE];
+	struct file *file;
+	int ret;
+
+	region = region_alloc(create, limit);
+	if (IS_ERR(region))
+		return ERR_CAST(region);
+
+	*limit = SHATOMIC_LIMIT_MEMORY;
+	snprintf(label, sizeof(label), "shatomic:%s", region->name);
+	file = shatomic_memory_file(label, region->size);
+	if (IS_ERR(file)) {
+		ret = PTR_ERR(file);
+		goto err_region;
+	}
+
+	ret = shatomic_pages_hold(&region->pages, file, region->size);
+	if (ret)
+		goto err_file;
+	ret = check_huge(region);
+	if (ret)
+		goto err_pages;
+
+	file_inode(file)->i_mode = S_IFREG |
+		(region->name[0] ? create->mode & ~current_umask() : 0600);
+	file_inode(file)->i_private = region;
+	/* Files opened on the inode later get these by themselves. */
+	file_inode(file)->i_fop = &region_fops;
+	file->f_op = &region_fops;
+	/* The last fput drops a reference to the owner of f_op. */
+	__module_get(THIS_MODULE);
+	*limit = SHATOMIC_LIMIT_NONE;
+	return file;
+
+err_pages:
+	shatomic_pages_drop(&region->pages);
+err_file:
+	fput(file);
+err_region:
+	shatomic_uncharge_region(&region->charge);
+	kfree(region);
+	return ERR_PTR(ret);
+}
+
+/**
+ * shatomic_region_open() - Another file on a region
+ * @file: A file of the region.
+ * @flags: enum shatomic_open_flags
+ *
+ * Return: The file, or an error pointer: -EACCES when the mode forbids it.
+ */
+struct file *shatomic_region_open(struct file *file, unsigned int flags)
+{
+	bool read_only = flags & SHATOMIC_OPEN_READ_ONLY;
+	int ret;
+
+	ret = file_permission(file,
+			      read_only ? MAY_READ : MAY_READ | MAY_WRITE);
+	if (ret)
+		return ERR_PTR(ret);
+	return dentry_open(&file->f_path,
+			   (read_only ? O_RDONLY : O_RDWR) | O_LARGEFILE,
+			   current_cred());
+}
+
+int shatomic_region_info(struct file *file,
+			 struct shatomic_ioc_region_info *info)
+{
+	struct shatomic_region *region = shatomic_region_of(file);
+	struct inode *inode = file_inode(file);
+
+	if (info->flags)
+		return -EOPNOTSUPP;
+	if (info->reserved)
+		return -EINVAL;
+
+	info->region_size = region->size;
+	info->huge_bytes = region->pages.huge_bytes;
+	info->create_flags = region->create_flags;
+	info->mode = inode->i_mode & 0777;
+	info->uid = from_kuid_munged(current_user_ns(), inode->i_uid);
+	info->gid = from_kgid_munged(current_user_ns(), inode->i_gid);
+	info->open_flags = file->f_mode & FMODE_WRITE ? 0 :
+			   SHATOMIC_OPEN_READ_ONLY;
+	memcpy(info->name, region->name, sizeof(info->name));
+	return 0;
+}
+
+int shatomic_region_init(void)
+{
+	struct file *file;
+
+	free_queue = alloc_workqueue("shatomic_free", WQ_UNBOUND, 0);
+	if (!free_queue)
+		return -ENOMEM;
+
+	/* Shared memory's operations are not exported; a file has them. */
+	file = shatomic_memory_file("shatomic", PAGE_SIZE);
+	if (IS_ERR(file)) {
+		destroy_workqueue(free_queue);
+		return PTR_ERR(file);
+	}
+	shmem_fops = file->f_op;
+	fput(file);
+
+	region_fops = *shmem_fops;
+	region_fops.owner = THIS_MODULE;
+	region_fops.open = region_file_open;
+	region_fops.release = region_file_release;
+	region_fops.mmap = region_file_mmap;
+	region_fops.write_iter = region_file_write_iter;
+	region_fops.unlocked_ioctl = shatomic_region_ioctl;
+	region_fops.compat_ioctl = compat_ptr_ioctl;
+	/* Without it holes can't be punched into what batches write to. */
+	region_fops.fallocate = NULL;
+	return 0;
+}
+
+void shatomic_region_exit(void)
+{
+	destroy_workqueue(free_queue);
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the files of the module share. Each group is implemented in the file
+ * that heads it.
+ */
+#ifndef KMOD_SHATOMIC_H
+#define KMOD_SHATOMIC_H
+
+#include <linux/cred.h>
+#include <linux/fs.h>
+#include <linux/types.h>
+#include <uapi/linux/shatomic.h>
+
+#include "engine/engine.h"
+
+struct vfsmount;
+
+/* limits.c: module parameters and what is charged against them. */
+
+/**
+ * struct shatomic_charge - What a region is charged for
+ * @user: Whose locked memory, NULL when CAP_IPC_LOCK lifts that limit.
+ * @bytes: How many, whole pages.
+ */
+struct shatomic_charge {
+	struct user_struct *user;
+	u64 bytes;
+};
+
+int shatomic_charge_region(struct shatomic_charge *charge, u64 bytes,
+			   u32 *limit);
+void shatomic_uncharge_region(struct shatomic_charge *charge);
+bool shatomic_charge_batch(void);
+void shatomic_uncharge_batch(void);
+u64 shatomic_max_batch_rows(void);
+u32 shatomic_slice_rows(void);
+void shatomic_limits_info(struct shatomic_ioc_info *info);
+
+/* memory.c: the private tmpfs mount and the pages of a region. */
+
+/**
+ * struct shatomic_pages - The pages that a region holds
+ * @extents: Their kernel addresses, one for each 1 << @extent_shift bytes.
+ * @extent_shift: PAGE_SHIFT, or PMD_SHIFT when all are huge.
+ * @count: How many pages of PAGE_SIZE, from the first on, are held.
+ * @huge_bytes: How many bytes of them lie in huge pages.
+ */
+struct shatomic_pages {
+	void **extents;
+	unsigned int extent_shift;
+	unsigned long count;
+	u64 huge_bytes;
+};
+
+int shatomic_memory_init(void);
+void shatomic_memory_exit(void);
+struct file *shatomic_memory_file(const char *name, u64 size);
+int shatomic_pages_hold(struct shatomic_pages *pages, struct file *file,
+			u64 size);
+void shatomic_pages_drop(struct shatomic_pages *pages);
+
+/* region.c: regions and the operations of their files. */
+
+/**
+ * struct shatomic_region - A region; lives as long as any file on its inode
+ * @files: How many files there are.
+ * @size: Size in bytes.
+ * @create_flags: enum shatomic_create_flags
+ * @charge: What it is charged for.
+ * @pages: Its memory.
+ * @name: Its name, "" when it has none; immutable.
+ * @path: Keeps the inode while @free_work is under way.
+ * @free_work: Frees a region created with SHATOMIC_CREATE_ASYNC_FREE.
+ */
+struct shatomic_region {
+	atomic_t files;
+	u64 size;
+	u32 create_flags;
+	struct shatomic_charge charge;
+	struct shatomic_pages pages;
+	char name[SHATOMIC_NAME_SIZE];
+	struct path path;
+	struct work_struct free_work;
+};
+
+int shatomic_region_init(void);
+void shatomic_region_exit(void);
+struct file *shatomic_region_create(const struct shatomic_ioc_create *create,
+				    u32 *limit);
+struct file *shatomic_region_open(struct file *file, unsigned int flags);
+struct shatomic_region *shatomic_region_of(struct file *file);
+void shatomic_region_as_memory(struct file *file,
+			       struct shatomic_memory *memory);
+int shatomic_region_info(struct file *file,
+			 struct shatomic_ioc_region_info *info);
+
+/* names.c: named regions. */
+int shatomic_name_check(const u8 *name);
+int shatomic_name_add(const char *name, struct file *file);
+void shatomic_name_drop(const char *name, struct file *file);
+struct file *shatomic_name_open(const char *name, unsigned int flags);
+int shatomic_name_unlink(const char *name);
+int shatomic_name_list(struct shatomic_ioc_list *list);
+void shatomic_names_exit(void);
+
+/* ioctl.c: the tables of commands. */
+long shatomic_device_ioctl(struct file *file, unsigned int cmd,
+			   unsigned long arg);
+long shatomic_region_ioctl(struct file *file, unsigned int cmd,
+			   unsigned long arg);
+
+/* batch.c: running a batch, alone or shared between CPUs. */
+int shatomic_batch_init(void);
+void shatomic_batch_exit(void);
+int shatomic_batch(struct file *file, struct shatomic_ioc_batch *args);
+
+/* columns.c: a batch's columns between user memory and a chunk. */
+int shatomic_columns_load_keys(const struct shatomic_ioc_batch *args,
+			       struct shatomic_chunk *chunk, u64 first,
+			       u32 count, u32 *field);
+int shatomic_columns_load_values(const struct shatomic_ioc_batch *args,
+				 struct shatomic_chunk *chunk, u64 first,
+				 u32 count, u32 *field);
+int shatomic_columns_save(const struct shatomic_ioc_batch *args,
+			  const struct shatomic_chunk *chunk, u64 first,
+			  u32 count, u32 *field);
+int shatomic_columns_save_lane(const struct shatomic_ioc_batch *args,
+			       const struct shatomic_chunk *chunk, u64 first,
+			       u32 count, u32 *field);
+
+#endif /* KMOD_SHATOMIC_H */
