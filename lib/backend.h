@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the files of the library share and its users do not see: the region
+ * behind the handle, the table of functions that makes a backend, helpers.
+ */
+#ifndef SHATOMIC_BACKEND_H
+#define SHATOMIC_BACKEND_H
+
+/*
+ * The library is compiled with -fvisibility=hidden: what is declared in the
+ * public header can be exported, and nothing else.
+ */
+#pragma GCC visibility push(default)
+#include "../include/shatomic.h"
+#pragma GCC visibility pop
+
+#include "engine/engine.h"
+
+#include <pthread.h>
+
+#define SHATOMIC_HUGE_PAGE_SIZE ((size_t)2 << 20)
+
+/**
+ * struct shatomic_region - What a handle leads to
+ * @ops: Its backend.
+ * @memory: Where it is mapped; @memory.base is NULL until it is.
+ * @fd: Its descriptor, or -1.
+ * @pinned: Whether its memory cannot be swapped out.
+ * @async_free: Whether shatomic_close() leaves unmapping to a thread.
+ * @name: Its name, "" when it has none.
+ */
+struct shatomic_region {
+	const struct shatomic_backend_ops *ops;
+	struct shatomic_memory memory;
+	int fd;
+	bool pinned;
+	bool async_free;
+	char name[SHATOMIC_NAME_SIZE];
+};
+
+/**
+ * struct shatomic_backend_ops - A backend
+ * @backend: Which one.
+ * @create: Make a region and map it.
+ * @open: Map the region with a name.
+ * @import: Map the region that @region->fd is; -EBADF when it is none of this
+ *	backend.
+ * @unlink: Remove a name.
+ * @list: Tell all names.
+ * @get_info: Fill in what the handle does not know: huge_bytes, mode and owner.
+ * @run_batch: Run a batch; its [out] fields have been reset and its peers
+ *	checked.
+ *
+ * Each returns 0, or a negative errno value after shatomic_fail(). @create,
+ * @open and @import get a blank region and on failure leave it for
+ * region.c to release, however far they came. Arguments have been checked.
+ */
+struct shatomic_backend_ops {
+	enum shatomic_backend backend;
+	int (*create)(const struct shatomic_create_options *options,
+		      struct shatomic_region *region);
+	int (*open)(const char *name, unsigned int flags,
+		    struct shatomic_region *region);
+	int (*import)(struct shatomic_region *region);
+	int (*unlink)(const char *name);
+	int (*list)(struct shatomic_list_entry **entries, size_t *count);
+	int (*get_info)(const struct shatomic_region *region,
+			struct shatomic_info *info);
+	int (*run_batch)(struct shatomic_region *region,
+			 struct shatomic_batch *batch);
+};
+
+extern const struct shatomic_backend_ops shatomic_device_ops;
+extern const struct shatomic_backend_ops shatomic_memfd_ops;
+
+/* 0, or a negative errno value: -ENOENT when there is no device. */
+int shatomic_device_probe(void);
+
+/* error.c */
+
+/**
+ * shatomic_fail() - Keep a sentence for shatomic_error()
+ * @err: A positive errno value.
+ * @format: The sentence, as for printf(3).
+ *
+ * Return: -@err.
+ */
+int shatomic_fail(int err, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* name.c */
+
+/* Whether @name is one that a region may have. */
+bool shatomic_name_is_valid(const char *name);
+
+/* map.c */
+
+/* Map @region->fd, of @region->memory.size bytes, into @region->memory. */
+int shatomic_map_region(struct shatomic_region *region);
+
+/* How many bytes of the mapping of @memory lie in huge pages. */
+size_t shatomic_mapped_huge_bytes(const struct shatomic_memory *memory);
+
+/* limit.c */
+
+/* Room for what shatomic_limit_text() says. */
+#define SHATOMIC_LIMIT_TEXT_SIZE 96
+
+/* Which limit @limit is, and where that is known its value. */
+void shatomic_limit_text(unsigned int limit,
+			 char text[SHATOMIC_LIMIT_TEXT_SIZE]);
+
+/* shm.c: the files of named regions of the memfd backend. */
+
+/* Room for the name of such a file. */
+#define SHATOMIC_SHM_NAME_SIZE (SHATOMIC_NAME_SIZE + 16)
+
+/* A new empty file under a name that no region can have, which it tells. */
+int shatomic_shm_create(const char *name, mode_t mode,
+			char hidden[SHATOMIC_SHM_NAME_SIZE], int *fd);
+
+/* Give that file the name of its region; -EEXIST when it is taken. */
+int shatomic_shm_publish(const char *hidden, const char *name);
+
+/* Remove a file that is not to be published. */
+void shatomic_shm_discard(const char *hidden);
+
+int shatomic_shm_open(const char *name, bool writable, int *fd);
+int shatomic_shm_unlink(const char *name);
+int shatomic_shm_list(struct shatomic_list_entry **entries, size_t *count);
+
+/* The name of the region whose file @fd is; -EBADF when it is none. */
+int shatomic_shm_name_of(int fd, char name[SHATOMIC_NAME_SIZE]);
+
+/* batch.c */
+
+/* Run a batch on the region's mapping; as run_batch above. */
+int shatomic_run_mapped(struct shatomic_region *region,
+			struct shatomic_batch *batch);
+
+/* batch_error.c */
+
+/*
+ * Keep a sentence on why @batch failed: from @err, a positive errno value, and
+ * from its [out] fields. Returns -@err.
+ */
+int shatomic_fail_batch(int err, const struct shatomic_region *region,
+			const struct shatomic_batch *batch);
+
+/* parallel.c */
+
+/* Run rows that have been checked, on up to @parallelism CPUs (0: all). */
+void shatomic_run_parallel(const struct shatomic_memory *memory,
+			   const struct shatomic_rows *rows, __u32 flags,
+			   unsigned int parallelism);
+
+/* thread.c */
+
+/*
+ * Start a thread that takes no signals; a positive errno value on failure.
+ * Nobody can join it when @thread is NULL.
+ */
+int shatomic_thread_start(pthread_t *thread, void *(*run)(void *), void *arg);
+
+#endif /* SHATOMIC_BACKEND_H */

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The public calls on batches, and running one in this process: from struct
+ * shatomic_batch to the rows that the engine knows.
+ */
+#include "backend.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* Peers whose table fits on the stack. */
+#define FEW_PEERS 32
+
+static int fail_field(int err, const struct shatomic_region *region,
+		      struct shatomic_batch *batch, unsigned int field)
+{
+	batch->error_field = field;
+	return shatomic_fail_batch(err, region, batch);
+}
+
+/* What a backend may rely on before it looks into the table of peers. */
+static int check_peers(const struct shatomic_region *region,
+		       struct shatomic_batch *batch)
+{
+	uint32_t i;
+
+	if (batch->peer_count > SHATOMIC_MAX_PEERS ||
+	    (batch->peer_count && !batch->peers))
+		return fail_field(EINVAL, region, batch, SHATOMIC_FIELD_PEERS);
+	for (i = 0; i < batch->peer_count; i++) {
+		if (!batch->peers[i])
+			return fail_field(EINVAL, region, batch,
+					  SHATOMIC_FIELD_PEERS);
+	}
+	return 0;
+}
+
+/* Get a batch ready for whoever runs it. */
+static int prepare(const struct shatomic_region *region,
+		   struct shatomic_batch *batch)
+{
+	if (!batch)
+		return shatomic_fail(EINVAL, "batch is NULL");
+	batch->rows_done = 0;
+	batch->error_row = UINT64_MAX;
+	batch->error_field = SHATOMIC_FIELD_NONE;
+	batch->limit = SHATOMIC_LIMIT_NONE;
+	if (!region)
+		return shatomic_fail(EINVAL, "region is NULL");
+	return check_peers(region, batch);
+}
+
+static int check_and_run(struct shatomic_region *region,
+			 struct shatomic_batch *batch,
+			 const struct shatomic_memory *const *peers)
+{
+	const struct shatomic_rows rows = {
+		.op = batch->op,
+		.width = batch->width,
+		.count = batch->rows,
+		.ops = batch->ops,
+		.widths = batch->widths,
+		.offsets = (const __u64 *)batch->offsets,
+		.operands = (const __u64 *)batch->operands,
+		.comparands = (const __u64 *)batch->comparands,
+		.results = (__u64 *)batch->results,
+		.statuses = batch->statuses,
+		.peers = peers,
+		.peer_indexes = batch->peer_indexes,
+		.peer_offsets = (const __u64 *)batch->peer_offsets,
+		.peer_count = batch->peer_count,
+	};
+	struct shatomic_row_error error = { .row = SHATOMIC_NO_ROW };
+	int err;
+
+	err = shatomic_check_shape(&rows, batch->flags, &error);
+	if (!err)
+		err = shatomic_check_rows(&region->memory, &rows, &error);
+	if (err) {
+		batch->error_row = error.row;
+		batch->error_field = error.field;
+		return shatomic_fail_batch(-err, region, batch);
+	}
+	shatomic_run_parallel(&region->memory, &rows, batch->flags,
+			      batch->parallelism);
+	batch->rows_done = batch->rows;
+	return 0;
+}
+
+int shatomic_run_mapped(struct shatomic_region *region,
+			struct shatomic_batch *batch)
+{
+	const struct shatomic_memory *few[FEW_PEERS], **peers = few;
+	uint32_t i;
+	int err;
+
+	if (batch->peer_count > FEW_PEERS) {
+		peers = malloc(batch->peer_count * sizeof(*peers));
+		if (!peers) {
+			batch->limit = SHATOMIC_LIMIT_MEMORY;
+			return shatomic_fail_batch(ENOMEM, region, batch);
+		}
+	}
+	for (i = 0; i < batch->peer_count; i++)
+		peers[i] = &batch->peers[i]->memory;
+	err = check_and_run(region, batch, peers);
+	if (peers != few)
+		free(peers);
+	return err;
+}
+
+int shatomic_batch_run(struct shatomic_region *region,
+		       struct shatomic_batch *batch)
+{
+	int err = prepare(region, batch);
+
+	return err ? err : region->ops->run_batch(region, batch);
+}
+
+int shatomic_batch_run_local(struct shatomic_region *region,
+			     struct shatomic_batch *batch)
+{
+	int err = prepare(region, batch);
+
+	return err ? err : shatomic_run_mapped(region, batch);
+}

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Why a batch failed, in words: made from the errno value and the [out] fields
+ * alone, so that it is the same whoever ran the batch.
+ */
+#include "backend.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const field_names[] = {
+	[SHATOMIC_FIELD_NONE] = "batch",
+	[SHATOMIC_FIELD_FLAGS] = "flags",
+	[SHATOMIC_FIELD_OP] = "op",
+	[SHATOMIC_FIELD_WIDTH] = "width",
+	[SHATOMIC_FIELD_PARALLELISM] = "parallelism",
+	[SHATOMIC_FIELD_ROWS] = "rows",
+	[SHATOMIC_FIELD_OFFSETS] = "offsets",
+	[SHATOMIC_FIELD_OPERANDS] = "operands",
+	[SHATOMIC_FIELD_COMPARANDS] = "comparands",
+	[SHATOMIC_FIELD_RESULTS] = "results",
+	[SHATOMIC_FIELD_STATUSES] = "statuses",
+	[SHATOMIC_FIELD_PEERS] = "peers",
+	[SHATOMIC_FIELD_PEER_INDEXES] = "peer_indexes",
+	[SHATOMIC_FIELD_PEER_OFFSETS] = "peer_offsets",
+	[SHATOMIC_FIELD_REGION_SIZE] = "region_size",
+	[SHATOMIC_FIELD_MODE] = "mode",
+	[SHATOMIC_FIELD_NAME] = "name",
+	[SHATOMIC_FIELD_RESERVED] = "reserved",
+};
+
+/* What is said of one row, as far as its columns are there. */
+struct row {
+	unsigned long long index;
+	unsigned long long offset;
+	unsigned long long peer_offset;
+	const struct shatomic_region *peer;
+	unsigned int peer_index;
+	unsigned int op;
+	unsigned int width;
+	const char *op_name;
+};
+
+static const char *field_name(unsigned int field)
+{
+	if (field >= sizeof(field_names) / sizeof(field_names[0]))
+		return "a field that this library does not know";
+	return field_names[field];
+}
+
+static struct row read_row(const struct shatomic_batch *batch)
+{
+	uint64_t i = batch->error_row;
+	struct row row = {
+		.index = i,
+		.op = batch->ops ? batch->ops[i] : batch->op,
+		.width = batch->widths ? batch->widths[i] : batch->width,
+		.op_name = "the operation",
+	};
+
+	if (row.op < SHATOMIC_OP_COUNT)
+		row.op_name = shatomic_op_name(row.op);
+	if (batch->offsets)
+		row.offset = batch->offsets[i];
+	if (batch->peer_offsets)
+		row.peer_offset = batch->peer_offsets[i];
+	if (batch->peer_indexes)
+		row.peer_index = batch->peer_indexes[i];
+	if (row.peer_index < batch->peer_count)
+		row.peer = batch->peers[row.peer_index];
+	return row;
+}
+
+static bool width_is_valid(unsigned int width)
+{
+	return width == 1 || width == 2 || width == 4 || width == 8;
+}
+
+/* A row's offset in its region or in that of its peer. */
+static int fail_offset(int err, const struct row *row, const char *what,
+		       unsigned long long offset, const char *where,
+		       const struct shatomic_region *region)
+{
+	if (err == ERANGE && region)
+		return shatomic_fail(err,
+				     "row %llu: %s %llu with width %u lies outside %s (%llu bytes)",
+				     row->index, what, offset, row->width,
+				     where, region->memory.size);
+	return shatomic_fail(err,
+			     "row %llu: %s %llu is not a multiple of its width %u",
+			     row->index, what, offset, row->width);
+}
+
+static int fail_access(const struct row *row, unsigned int field)
+{
+	if (field >= SHATOMIC_FIELD_PEERS &&
+	    field <= SHATOMIC_FIELD_PEER_OFFSETS)
+		return shatomic_fail(EACCES,
+				     "row %llu: %s writes to peer %u, which is open read-only",
+				     row->index, row->op_name,
+				     row->peer_index);
+	return shatomic_fail(EACCES,
+			     "row %llu: %s writes to the region, which is open read-only",
+			     row->index, row->op_name);
+}
+
+static int fail_missing(int err, const struct row *row, unsigned int field)
+{
+	return shatomic_fail(err, "row %llu: %s needs %s", row->index,
+			     row->op_name, field_name(field));
+}
+
+static int fail_row(int err, const struct shatomic_region *region,
+		    const struct shatomic_batch *batch)
+{
+	struct row row = read_row(batch);
+	unsigned int field = batch->error_field;
+
+	if (err == EACCES)
+		return fail_access(&row, field);
+	switch (field) {
+	case SHATOMIC_FIELD_OP:
+		return shatomic_fail(err,
+				     "row %llu: there is no operation %u",
+				     row.index, row.op);
+	case SHATOMIC_FIELD_WIDTH:
+		if (width_is_valid(row.width))
+			return shatomic_fail(err,
+					     "row %llu: %s does not support width %u",
+					     row.index, row.op_name, row.width);
+		return shatomic_fail(err,
+				     "row %llu: width %u is not 1, 2, 4 or 8",
+				     row.index, row.width);
+	case SHATOMIC_FIELD_OFFSETS:
+		return fail_offset(err, &row, "offset", row.offset,
+				   "the region", region);
+	case SHATOMIC_FIELD_PEER_OFFSETS:
+		if (!batch->peer_offsets)
+			return fail_missing(err, &row, field);
+		return fail_offset(err, &row, "peer offset", row.peer_offset,
+				   "the peer region", row.peer);
+	case SHATOMIC_FIELD_PEER_INDEXES:
+		if (!batch->peer_indexes)
+			return fail_missing(err, &row, field);
+		return shatomic_fail(err,
+				     "row %llu: peer index %u, but peer_count is %u",
+				     row.index, row.peer_index,
+				     batch->peer_count);
+	case SHATOMIC_FIELD_OPERANDS:
+	case SHATOMIC_FIELD_COMPARANDS:
+	case SHATOMIC_FIELD_PEERS:
+		return fail_missing(err, &row, field);
+	default:
+		return shatomic_fail(err, "row %llu: %s: %s", row.index,
+				     field_name(field), strerror(err));
+	}
+}
+
+static int fail_peers(int err, const struct shatomic_batch *batch)
+{
+	uint32_t i;
+
+	if (err == EBADF)
+		return shatomic_fail(err,
+				     "peers: one is not a region of the device backend");
+	if (batch->peer_count > SHATOMIC_MAX_PEERS)
+		return shatomic_fail(err, "peer_count %u exceeds %u",
+				     batch->peer_count, SHATOMIC_MAX_PEERS);
+	if (batch->peer_count && !batch->peers)
+		return shatomic_fail(err, "peers is NULL, but peer_count is %u",
+				     batch->peer_count);
+	for (i = 0; i < batch->peer_count; i++) {
+		if (!batch->peers[i])
+			return shatomic_fail(err, "peers: entry %u is NULL", i);
+	}
+	return shatomic_fail(err, "peers: %s",
+			     batch->peer_count ? strerror(err) :
+						 "the operation needs one");
+}
+
+/* An error about a field that all rows share, or a column that is missing. */
+static int fail_whole(int err, const struct shatomic_batch *batch)
+{
+	const char *name = field_name(batch->error_field);
+	unsigned long long rows = batch->rows;
+
+	switch (batch->error_field) {
+	case SHATOMIC_FIELD_FLAGS:
+		return shatomic_fail(err, "flags 0x%x has unknown bits",
+				     batch->flags);
+	case SHATOMIC_FIELD_OP:
+		if (batch->ops && batch->op)
+			return shatomic_fail(err,
+					     "op must be 0 when ops is given");
+		return shatomic_fail(err, "there is no operation %u",
+				     batch->op);
+	case SHATOMIC_FIELD_WIDTH:
+		if (batch->widths && batch->width)
+			return shatomic_fail(err,
+					     "width must be 0 when widths is given");
+		return shatomic_fail(err, "width %u is not 1, 2, 4 or 8",
+				     batch->width);
+	case SHATOMIC_FIELD_ROWS:
+		return shatomic_fail(err, "rows %llu: %s", rows, strerror(err));
+	case SHATOMIC_FIELD_OFFSETS:
+	case SHATOMIC_FIELD_OPERANDS:
+	case SHATOMIC_FIELD_COMPARANDS:
+	case SHATOMIC_FIELD_PEER_INDEXES:
+	case SHATOMIC_FIELD_PEER_OFFSETS:
+		if (err == EINVAL)
+			return shatomic_fail(err, "%s is needed, but NULL",
+					     name);
+		break;
+	case SHATOMIC_FIELD_PEERS:
+		return fail_peers(err, batch);
+	}
+	return shatomic_fail(err, "%s: %s", name, strerror(err));
+}
+
+static int fail_limit(int err, const struct shatomic_batch *batch)
+{
+	unsigned long long rows = batch->rows;
+	char text[SHATOMIC_LIMIT_TEXT_SIZE];
+
+	shatomic_limit_text(batch->limit, text);
+	return shatomic_fail(err, "%llu rows are refused by a limit: %s", rows,
+			     text);
+}
+
+static int fail_midway(int err, const struct shatomic_batch *batch)
+{
+	unsigned long long done = batch->rows_done, rows = batch->rows;
+
+	return shatomic_fail(err, "%s after %llu of %llu rows",
+			     err == EFAULT ?
+				     "a column does not lead to memory that can be used" :
+				     "a fatal signal arrived",
+			     done, rows);
+}
+
+int shatomic_fail_batch(int err, const struct shatomic_region *region,
+			const struct shatomic_batch *batch)
+{
+	if (batch->limit && (err == EPERM || err == ENOMEM))
+		return fail_limit(err, batch);
+	if (err == EFAULT || err == EINTR)
+		return fail_midway(err, batch);
+	if (batch->error_row < batch->rows)
+		return fail_row(err, region, batch);
+	return fail_whole(err, batch);
+}

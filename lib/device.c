@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The device backend: regions and batches of the kernel module.
+ */
+#include "backend.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define DEVICE "/dev/shatomic"
+
+/* Peers whose descriptors fit on the stack. */
+#define FEW_PEERS 32
+
+static int fail_device(int err)
+{
+	switch (err) {
+	case ENOENT:
+	case ENXIO:
+	case ENODEV:
+		return shatomic_fail(ENOENT,
+				     DEVICE ": %s: load the kernel module (modprobe shatomic) or use the memfd backend",
+				     strerror(err));
+	case EACCES:
+	case EPERM:
+		return shatomic_fail(EACCES,
+				     DEVICE ": %s: join the group that it belongs to, or set SHATOMIC_BACKEND=memfd",
+				     strerror(err));
+	default:
+		return shatomic_fail(err, DEVICE ": %s", strerror(err));
+	}
+}
+
+/* Returns a descriptor of the device. */
+static int open_device(void)
+{
+	int fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+
+	return fd < 0 ? fail_device(errno) : fd;
+}
+
+int shatomic_device_probe(void)
+{
+	int fd = open_device();
+
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
+}
+
+/* One command on the device, and close it; returns a positive errno value. */
+static int device_ioctl(int device, unsigned long command, void *arg)
+{
+	int err = ioctl(device, command, arg) ? errno : 0;
+
+	close(device);
+	return err;
+}
+
+static int fail_create(int err, const struct shatomic_create_options *options,
+		       unsigned int limit)
+{
+	unsigned long long length = options->length;
+
+	if (err == EEXIST)
+		return shatomic_fail(err, "the name '%s' is taken",
+				     options->name);
+	if ((err == EPERM || err == ENOMEM) && limit) {
+		char text[SHATOMIC_LIMIT_TEXT_SIZE];
+
+		shatomic_limit_text(limit, text);
+		return shatomic_fail(err,
+				     "length %llu%s is refused by a limit: %s",
+				     length,
+				     options->flags & SHATOMIC_CREATE_HUGE ?
+					     " in huge pages" :
+					     "",
+				     text);
+	}
+	return shatomic_fail(err, DEVICE ": creating a region of %llu bytes: %s",
+			     length, strerror(err));
+}
+
+static int fail_named(int err, const char *name)
+{
+	switch (err) {
+	case ENOENT:
+		return shatomic_fail(err, "no region is named '%s'", name);
+	case EACCES:
+		return shatomic_fail(err, "the mode or owner of '%s' forbids it",
+				     name);
+	default:
+		return shatomic_fail(err, DEVICE ": '%s': %s", name,
+				     strerror(err));
+	}
+}
+
+/* What the kernel knows of the region @fd; a positive errno value. */
+static int region_info(int fd, struct shatomic_ioc_region_info *info)
+{
+	*info = (struct shatomic_ioc_region_info){ .size = sizeof(*info) };
+	return ioctl(fd, SHATOMIC_IOC_REGION_INFO, info) ? errno : 0;
+}
+
+/* Fill in and map the region that @region->fd is. */
+static int attach(struct shatomic_region *region)
+{
+	struct shatomic_ioc_region_info info;
+	int err;
+
+	err = region_info(region->fd, &info);
+	if (err)
+		return shatomic_fail(EBADF,
+				     "the descriptor is not that of a region: %s",
+				     strerror(err));
+	region->memory.size = info.region_size;
+	region->memory.writable = !(info.open_flags & SHATOMIC_OPEN_READ_ONLY);
+	region->pinned = true;
+	memcpy(region->name, info.name, sizeof(region->name));
+	return shatomic_map_region(region);
+}
+
+static int create(const struct shatomic_create_options *options,
+		  struct shatomic_region *region)
+{
+	struct shatomic_ioc_create arg = {
+		.size = sizeof(arg),
+		/* The device always pins. */
+		.flags = options->flags & ~SHATOMIC_CREATE_PINNED,
+		.region_size = options->length,
+		.fd = -1,
+		.mode = options->mode,
+	};
+	int device, err;
+
+	if (options->name)
+		memcpy(arg.name, options->name, strlen(options->name));
+	device = open_device();
+	if (device < 0)
+		return device;
+	err = device_ioctl(device, SHATOMIC_IOC_CREATE, &arg);
+	if (err)
+		return fail_create(err, options, arg.limit);
+	region->fd = arg.fd;
+	return attach(region);
+}
+
+static int open_named(const char *name, unsigned int flags,
+		      struct shatomic_region *region)
+{
+	struct shatomic_ioc_open arg = {
+		.size = sizeof(arg),
+		.flags = flags,
+		.fd = -1,
+	};
+	int device, err;
+
+	memcpy(arg.name, name, strlen(name));
+	device = open_device();
+	if (device < 0)
+		return device;
+	err = device_ioctl(device, SHATOMIC_IOC_OPEN, &arg);
+	if (err)
+		return fail_named(err, name);
+	region->fd = arg.fd;
+	return attach(region);
+}
+
+static int unlink_named(const char *name)
+{
+	struct shatomic_ioc_unlink arg = { .size = sizeof(arg) };
+	int device, err;
+
+	memcpy(arg.name, name, strlen(name));
+	device = open_device();
+	if (device < 0)
+		return device;
+	err = device_ioctl(device, SHATOMIC_IOC_UNLINK, &arg);
+	return err ? fail_named(err, name) : 0;
+}
+
+/* Regions may come while room is made for them, so ask until they fit. */
+static int read_list(int device, struct shatomic_list_entry **entries,
+		     size_t *count)
+{
+	struct shatomic_ioc_list arg = {
+		.size = sizeof(arg),
+		.entry_size = sizeof(**entries),
+	};
+	struct shatomic_list_entry *larger;
+	int err;
+
+	for (;;) {
+		arg.entries = (uintptr_t)*entries;
+		if (ioctl(device, SHATOMIC_IOC_LIST, &arg)) {
+			err = errno;
+			return shatomic_fail(err, DEVICE ": listing: %s",
+					     strerror(err));
+		}
+		if (arg.count <= arg.capacity)
+			break;
+		larger = reallocarray(*entries, arg.count, sizeof(*larger));
+		if (!larger)
+			return shatomic_fail(ENOMEM,
+					     "no memory for %u list entries",
+					     arg.count);
+		*entries = larger;
+		arg.capacity = arg.count;
+	}
+	*count = arg.count;
+	return 0;
+}
+
+static int list(struct shatomic_list_entry **entries, size_t *count)
+{
+	struct shatomic_list_entry *found = NULL;
+	int device, err;
+
+	device = open_device();
+	if (device < 0)
+		return device;
+	err = read_list(device, &found, count);
+	close(device);
+	if (err)
+		free(found);
+	else
+		*entries = found;
+	return err;
+}
+
+static int get_info(const struct shatomic_region *region,
+		    struct shatomic_info *info)
+{
+	struct shatomic_ioc_region_info arg;
+	int err;
+
+	err = region_info(region->fd, &arg);
+	if (err)
+		return shatomic_fail(err, "asking for a region's information: %s",
+				     strerror(err));
+	info->huge_bytes = arg.huge_bytes;
+	info->mode = arg.mode;
+	info->uid = arg.uid;
+	info->gid = arg.gid;
+	return 0;
+}
+
+/* The table of descriptors that the kernel wants in place of handles. */
+static int fill_peer_fds(const struct shatomic_region *region,
+			 struct shatomic_batch *batch, __s32 *fds)
+{
+	uint32_t i;
+
+	for (i = 0; i < batch->peer_count; i++) {
+		if (batch->peers[i]->ops != &shatomic_device_ops) {
+			batch->error_field = SHATOMIC_FIELD_PEERS;
+			return shatomic_fail_batch(EBADF, region, batch);
+		}
+		fds[i] = batch->peers[i]->fd;
+	}
+	return 0;
+}
+
+static int submit(struct shatomic_region *region, struct shatomic_batch *batch,
+		  const __s32 *fds)
+{
+	struct shatomic_ioc_batch arg = {
+		.size = sizeof(arg),
+		.flags = batch->flags,
+		.op = batch->op,
+		.width = batch->width,
+		.parallelism = batch->parallelism,
+		.peer_count = batch->peer_count,
+		.rows = batch->rows,
+		.ops = (uintptr_t)batch->ops,
+		.widths = (uintptr_t)batch->widths,
+		.offsets = (uintptr_t)batch->offsets,
+		.operands = (uintptr_t)batch->operands,
+		.comparands = (uintptr_t)batch->comparands,
+		.results = (uintptr_t)batch->results,
+		.statuses = (uintptr_t)batch->statuses,
+		.peers = (uintptr_t)fds,
+		.peer_indexes = (uintptr_t)batch->peer_indexes,
+		.peer_offsets = (uintptr_t)batch->peer_offsets,
+		/* For when the kernel refuses before it writes anything. */
+		.error_row = UINT64_MAX,
+	};
+	int err = ioctl(region->fd, SHATOMIC_IOC_BATCH, &arg) ? errno : 0;
+
+	batch->rows_done = arg.rows_done;
+	batch->error_row = arg.error_row;
+	batch->error_field = arg.error_field;
+	batch->limit = arg.limit;
+	return err ? shatomic_fail_batch(err, region, batch) : 0;
+}
+
+static int run_batch(struct shatomic_region *region,
+		     struct shatomic_batch *batch)
+{
+	__s32 few[FEW_PEERS], *fds = NULL;
+	int err;
+
+	if (batch->peer_count > FEW_PEERS) {
+		fds = malloc(batch->peer_count * sizeof(*fds));
+		if (!fds) {
+			batch->limit = SHATOMIC_LIMIT_MEMORY;
+			return shatomic_fail_batch(ENOMEM, region, batch);
+		}
+	} else if (batch->peer_count) {
+		fds = few;
+	}
+	err = fill_peer_fds(region, batch, fds);
+	if (!err)
+		err = submit(region, batch, fds);
+	if (fds != few)
+		free(fds);
+	return err;
+}
+
+const struct shatomic_backend_ops shatomic_device_ops = {
+	.backend = SHATOMIC_BACKEND_DEVICE,
+	.create = create,
+	.open = open_named,
+	.import = attach,
+	.unlink = unlink_named,
+	.list = list,
+	.get_info = get_info,
+	.run_batch = run_batch,
+};

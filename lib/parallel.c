@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Running rows in this process on several CPUs, as the engine plans it.
+ *
+ * Threads are made for each batch that is worth it and joined before the call
+ * returns. A standing pool would save some 20 us a thread, but would not be
+ * there after fork(), would show in programs that count their threads or drop
+ * privileges thread by thread, and would keep a CPU mask that has changed.
+ */
+#include "backend.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+
+/*
+ * Rows that one thread claims at a time. It is what the module's slice_rows is
+ * too; smaller batches end before a second thread has begun.
+ */
+#define SHATOMIC_SLICE_ROWS 16384
+
+/* More CPUs than these share no batch: a lane each costs a pass over it. */
+#define MAX_WORKERS 64
+
+/**
+ * struct crew - Those who run one batch
+ * @memory: The region.
+ * @rows: All rows.
+ * @plan: How they are shared.
+ * @shares: Number of slices or lanes.
+ * @next: The next one that nobody has claimed.
+ */
+struct crew {
+	const struct shatomic_memory *memory;
+	const struct shatomic_rows *rows;
+	enum shatomic_plan plan;
+	__u64 shares;
+	__u64 next;
+};
+
+/**
+ * struct lane - Rows of one lane on their way through the engine
+ * @chunk: Copies of their columns.
+ * @count: How many there are.
+ * @row_of: Where in the batch each stands.
+ */
+struct lane {
+	struct shatomic_chunk chunk;
+	__u32 count;
+	__u64 row_of[SHATOMIC_CHUNK_ROWS];
+};
+
+static void run_slice(const struct crew *crew, __u64 slice)
+{
+	__u64 first = slice * SHATOMIC_SLICE_ROWS;
+	__u64 left = crew->rows->count - first;
+	struct shatomic_rows rows;
+
+	rows = shatomic_rows_slice(crew->rows, first,
+				   left < SHATOMIC_SLICE_ROWS ?
+					   left :
+					   SHATOMIC_SLICE_ROWS);
+	shatomic_run_rows(crew->memory, &rows);
+}
+
+/*
+ * Copy the columns of the rows of the lane. Rows with peers are not run in
+ * lanes. No other row is read: with results in place of the operands, another
+ * thread may be writing to it.
+ */
+static void copy_in(struct lane *lane, const struct shatomic_rows *rows)
+{
+	struct shatomic_chunk *chunk = &lane->chunk;
+	__u32 i;
+
+	for (i = 0; i < lane->count; i++)
+		chunk->offsets[i] = rows->offsets[lane->row_of[i]];
+	for (i = 0; rows->operands && i < lane->count; i++)
+		chunk->operands[i] = rows->operands[lane->row_of[i]];
+	for (i = 0; rows->comparands && i < lane->count; i++)
+		chunk->comparands[i] = rows->comparands[lane->row_of[i]];
+	for (i = 0; rows->ops && i < lane->count; i++)
+		chunk->ops[i] = rows->ops[lane->row_of[i]];
+	for (i = 0; rows->widths && i < lane->count; i++)
+		chunk->widths[i] = rows->widths[lane->row_of[i]];
+}
+
+/* Run the rows that the lane has and bring back what came of them. */
+static void flush_lane(struct lane *lane, const struct crew *crew)
+{
+	const struct shatomic_rows *all = crew->rows;
+	struct shatomic_rows rows;
+	__u32 i;
+
+	copy_in(lane, all);
+	rows = shatomic_chunk_rows(&lane->chunk, all, lane->count);
+	shatomic_run_rows(crew->memory, &rows);
+	for (i = 0; all->results && i < lane->count; i++)
+		all->results[lane->row_of[i]] = rows.results[i];
+	for (i = 0; all->statuses && i < lane->count; i++)
+		all->statuses[lane->row_of[i]] = rows.statuses[i];
+	lane->count = 0;
+}
+
+static void run_lane(const struct crew *crew, __u32 number)
+{
+	const struct shatomic_rows *rows = crew->rows;
+	struct lane lane;
+	__u64 row;
+
+	lane.count = 0;
+	for (row = 0; row < rows->count; row++) {
+		/* No branch on the lane, which could not be predicted. */
+		lane.row_of[lane.count] = row;
+		lane.count += shatomic_lane_of(rows->offsets[row],
+					       crew->shares) == number;
+		if (lane.count == SHATOMIC_CHUNK_ROWS)
+			flush_lane(&lane, crew);
+	}
+	if (lane.count)
+		flush_lane(&lane, crew);
+}
+
+/* What each thread does: claim shares until there are none. */
+static void *work(void *arg)
+{
+	struct crew *crew = arg;
+	__u64 share;
+
+	for (;;) {
+		share = __atomic_fetch_add(&crew->next, 1, __ATOMIC_RELAXED);
+		if (share >= crew->shares)
+			return NULL;
+		if (crew->plan == SHATOMIC_PLAN_LANES)
+			run_lane(crew, share);
+		else
+			run_slice(crew, share);
+	}
+}
+
+/* How many CPUs this thread may run on; 1 when that can't be told. */
+static unsigned int usable_cpus(void)
+{
+	unsigned int cpus, count = 1;
+
+	/* The kernel refuses a set that is smaller than its own. */
+	for (cpus = CPU_SETSIZE; cpus <= 1U << 20; cpus *= 2) {
+		size_t size = CPU_ALLOC_SIZE(cpus);
+		cpu_set_t *set = CPU_ALLOC(cpus);
+
+		if (!set)
+			return 1;
+		if (!sched_getaffinity(0, size, set)) {
+			count = CPU_COUNT_S(size, set);
+			CPU_FREE(set);
+			break;
+		}
+		CPU_FREE(set);
+		if (errno != EINVAL)
+			break;
+	}
+	return count;
+}
+
+static unsigned int choose_workers(__u64 slices, unsigned int parallelism)
+{
+	unsigned int workers = usable_cpus();
+
+	if (parallelism && parallelism < workers)
+		workers = parallelism;
+	if (workers > MAX_WORKERS)
+		workers = MAX_WORKERS;
+	return slices < workers ? slices : workers;
+}
+
+/*
+ * The caller is one of the workers. A thread that can't be had leaves its
+ * shares to the others.
+ */
+static void run_crew(struct crew *crew, unsigned int workers)
+{
+	pthread_t threads[MAX_WORKERS];
+	unsigned int started = 0;
+	int cancel_state;
+
+	/* The others use this stack: it must not go before they have ended. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+	while (started + 1 < workers &&
+	       !shatomic_thread_start(&threads[started], work, crew))
+		started++;
+	work(crew);
+	while (started)
+		pthread_join(threads[--started], NULL);
+	pthread_setcancelstate(cancel_state, NULL);
+}
+
+static enum shatomic_plan choose_plan(const struct shatomic_rows *rows,
+				      __u32 flags, unsigned int parallelism)
+{
+	if (rows->count <= SHATOMIC_SLICE_ROWS || parallelism == 1)
+		return SHATOMIC_PLAN_SERIAL;
+	return shatomic_plan_rows(rows, flags);
+}
+
+void shatomic_run_parallel(const struct shatomic_memory *memory,
+			   const struct shatomic_rows *rows, __u32 flags,
+			   unsigned int parallelism)
+{
+	struct crew crew = {
+		.memory = memory,
+		.rows = rows,
+		.plan = choose_plan(rows, flags, parallelism),
+		.shares = rows->count / SHATOMIC_SLICE_ROWS + 1,
+	};
+	unsigned int workers = 1;
+
+	if (crew.plan != SHATOMIC_PLAN_SERIAL)
+		workers = choose_workers(crew.shares, parallelism);
+	if (workers == 1) {
+		shatomic_run_rows(memory, rows);
+		return;
+	}
+	if (crew.plan == SHATOMIC_PLAN_LANES)
+		crew.shares = workers;
+	run_crew(&crew, workers);
+}

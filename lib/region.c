@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The public calls on regions: they check arguments, choose the backend and
+ * own the handle.
+ */
+#include "backend.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define CREATE_FLAGS                                        \
+	(SHATOMIC_CREATE_HUGE | SHATOMIC_CREATE_ASYNC_FREE | \
+	 SHATOMIC_CREATE_PINNED)
+
+static int choose_by_environment(const char *value,
+				 const struct shatomic_backend_ops **ops)
+{
+	if (!strcmp(value, "device"))
+		*ops = &shatomic_device_ops;
+	else if (!strcmp(value, "memfd"))
+		*ops = &shatomic_memfd_ops;
+	else
+		return shatomic_fail(EINVAL,
+				     "the environment variable SHATOMIC_BACKEND is '%s', not device or memfd",
+				     value);
+	return 0;
+}
+
+static int choose_automatically(const struct shatomic_backend_ops **ops)
+{
+	const char *value = secure_getenv("SHATOMIC_BACKEND");
+	int err;
+
+	if (value)
+		return choose_by_environment(value, ops);
+	err = shatomic_device_probe();
+	/*
+	 * Only an absent device: who may not open it should learn that, and
+	 * not find two halves of a program on two backends.
+	 */
+	if (err && err != -ENOENT)
+		return err;
+	*ops = err ? &shatomic_memfd_ops : &shatomic_device_ops;
+	return 0;
+}
+
+static int choose_backend(enum shatomic_backend backend,
+			  const struct shatomic_backend_ops **ops)
+{
+	switch (backend) {
+	case SHATOMIC_BACKEND_AUTO:
+		return choose_automatically(ops);
+	case SHATOMIC_BACKEND_DEVICE:
+		*ops = &shatomic_device_ops;
+		return 0;
+	case SHATOMIC_BACKEND_MEMFD:
+		*ops = &shatomic_memfd_ops;
+		return 0;
+	}
+	return shatomic_fail(EOPNOTSUPP, "there is no backend %d",
+			     (int)backend);
+}
+
+static int check_name(const char *name)
+{
+	if (!name)
+		return shatomic_fail(EINVAL, "name is NULL");
+	/* It is not quoted: it may hold what a terminal should not see. */
+	if (!shatomic_name_is_valid(name))
+		return shatomic_fail(EINVAL,
+				     "name is not 1 to %d printable ASCII characters without '/', space or a leading '.'",
+				     SHATOMIC_NAME_SIZE - 1);
+	return 0;
+}
+
+static struct shatomic_region *
+new_region(const struct shatomic_backend_ops *ops)
+{
+	struct shatomic_region *region = calloc(1, sizeof(*region));
+
+	if (!region) {
+		shatomic_fail(ENOMEM, "no memory for a handle");
+		return NULL;
+	}
+	region->ops = ops;
+	region->fd = -1;
+	return region;
+}
+
+static void release_region(struct shatomic_region *region)
+{
+	if (region->memory.base)
+		munmap(region->memory.base, region->memory.size);
+	if (region->fd >= 0)
+		close(region->fd);
+	free(region);
+}
+
+static void *release_region_thread(void *region)
+{
+	release_region(region);
+	return NULL;
+}
+
+/* Hand a finished region out, or release one that failed with @err. */
+static int finish(int err, struct shatomic_region *made,
+		  struct shatomic_region **region)
+{
+	if (err)
+		release_region(made);
+	else
+		*region = made;
+	return err;
+}
+
+static int check_create(const struct shatomic_create_options *options)
+{
+	if (options->flags & ~CREATE_FLAGS)
+		return shatomic_fail(EOPNOTSUPP, "flags has unknown bits 0x%x",
+				     options->flags & ~CREATE_FLAGS);
+	if (!options->length)
+		return shatomic_fail(EINVAL, "length is 0");
+	if (!options->name)
+		return options->mode ? shatomic_fail(EINVAL,
+						     "mode is given without a name") :
+				       0;
+	if (options->mode > 0777)
+		return shatomic_fail(EINVAL, "mode 0%o exceeds 0777",
+				     (unsigned int)options->mode);
+	return check_name(options->name);
+}
+
+int shatomic_create(const struct shatomic_create_options *options,
+		    struct shatomic_region **region)
+{
+	const struct shatomic_backend_ops *ops;
+	struct shatomic_create_options wanted;
+	struct shatomic_region *made;
+	int err;
+
+	if (!options || !region)
+		return shatomic_fail(EINVAL, "options or region is NULL");
+	err = check_create(options);
+	if (err)
+		return err;
+	err = choose_backend(options->backend, &ops);
+	if (err)
+		return err;
+	wanted = *options;
+	if (wanted.name && !wanted.mode)
+		wanted.mode = 0600;
+	made = new_region(ops);
+	if (!made)
+		return -ENOMEM;
+	return finish(ops->create(&wanted, made), made, region);
+}
+
+int shatomic_open(enum shatomic_backend backend, const char *name,
+		  unsigned int flags, struct shatomic_region **region)
+{
+	const struct shatomic_backend_ops *ops;
+	struct shatomic_region *made;
+	int err;
+
+	if (!region)
+		return shatomic_fail(EINVAL, "region is NULL");
+	if (flags & ~SHATOMIC_OPEN_READ_ONLY)
+		return shatomic_fail(EOPNOTSUPP, "flags has unknown bits 0x%x",
+				     flags & ~SHATOMIC_OPEN_READ_ONLY);
+	err = check_name(name);
+	if (err)
+		return err;
+	err = choose_backend(backend, &ops);
+	if (err)
+		return err;
+	made = new_region(ops);
+	if (!made)
+		return -ENOMEM;
+	return finish(ops->open(name, flags, made), made, region);
+}
+
+static int import_either(struct shatomic_region *region)
+{
+	int err;
+
+	region->ops = &shatomic_device_ops;
+	err = region->ops->import(region);
+	if (err != -EBADF)
+		return err;
+	region->ops = &shatomic_memfd_ops;
+	return region->ops->import(region);
+}
+
+int shatomic_import(int fd, struct shatomic_region **region)
+{
+	struct shatomic_region *made;
+
+	if (!region)
+		return shatomic_fail(EINVAL, "region is NULL");
+	made = new_region(NULL);
+	if (!made)
+		return -ENOMEM;
+	made->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (made->fd < 0) {
+		int err = errno;
+
+		shatomic_fail(err, "descriptor %d: %s", fd, strerror(err));
+		return finish(-err, made, region);
+	}
+	return finish(import_either(made), made, region);
+}
+
+void shatomic_close(struct shatomic_region *region)
+{
+	if (!region)
+		return;
+	if (region->async_free &&
+	    !shatomic_thread_start(NULL, release_region_thread, region))
+		return;
+	release_region(region);
+}
+
+int shatomic_unlink(enum shatomic_backend backend, const char *name)
+{
+	const struct shatomic_backend_ops *ops;
+	int err;
+
+	err = check_name(name);
+	if (err)
+		return err;
+	err = choose_backend(backend, &ops);
+	if (err)
+		return err;
+	return ops->unlink(name);
+}
+
+int shatomic_list(enum shatomic_backend backend,
+		  struct shatomic_list_entry **entries, size_t *count)
+{
+	const struct shatomic_backend_ops *ops;
+	int err;
+
+	if (!entries || !count)
+		return shatomic_fail(EINVAL, "entries or count is NULL");
+	err = choose_backend(backend, &ops);
+	if (err)
+		return err;
+	return ops->list(entries, count);
+}
+
+void *shatomic_buf(const struct shatomic_region *region, size_t *size)
+{
+	if (!region) {
+		shatomic_fail(EINVAL, "region is NULL");
+		return NULL;
+	}
+	if (size)
+		*size = region->memory.size;
+	return region->memory.base;
+}
+
+static int check_word(const struct shatomic_region *region, uint64_t offset,
+		      unsigned int width)
+{
+	unsigned long long at = offset;
+
+	if (!region)
+		return shatomic_fail(EINVAL, "region is NULL");
+	if (width != 1 && width != 2 && width != 4 && width != 8)
+		return shatomic_fail(EINVAL, "width %u is not 1, 2, 4 or 8",
+				     width);
+	if (offset % width)
+		return shatomic_fail(EINVAL,
+				     "offset %llu is not a multiple of its width %u",
+				     at, width);
+	if (width > region->memory.size ||
+	    offset > region->memory.size - width)
+		return shatomic_fail(ERANGE,
+				     "offset %llu with width %u lies outside the region (%llu bytes)",
+				     at, width, region->memory.size);
+	return 0;
+}
+
+void *shatomic_at(const struct shatomic_region *region, uint64_t offset,
+		  unsigned int width)
+{
+	if (check_word(region, offset, width))
+		return NULL;
+	return shatomic_memory_at(&region->memory, offset);
+}
+
+int shatomic_fd(const struct shatomic_region *region)
+{
+	if (!region)
+		return shatomic_fail(EINVAL, "region is NULL");
+	return region->fd;
+}
+
+int shatomic_get_info(const struct shatomic_region *region,
+		      struct shatomic_info *info)
+{
+	struct shatomic_info found = { 0 };
+	int err;
+
+	if (!region || !info)
+		return shatomic_fail(EINVAL, "region or info is NULL");
+	found.backend = region->ops->backend;
+	found.size = region->memory.size;
+	found.pinned = region->pinned;
+	found.writable = region->memory.writable;
+	strcpy(found.name, region->name);
+	err = region->ops->get_info(region, &found);
+	if (!err)
+		*info = found;
+	return err;
+}
