@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# One screen of targets; each is a script or a makefile of its own.
+
+# The kernel that the module is built for: that of the test guests, unless
+# KDIR names the build directory of another.
+KDIR ?= $(shell tests/vm/kernel headers)
+KERNEL_RELEASE = $(notdir $(KDIR:%/build=%))
+MODULE_DIR = build/module/$(KERNEL_RELEASE)
+
+help:
+	@echo 'make run       count the words of real text with 4 processes, on both backends'
+	@echo 'make test      run all tests, native and in a guest'
+	@echo 'make shell     a shell in a guest with the module loaded'
+	@echo 'make all       build module, library, command and tests'
+	@echo 'make module    build shatomic.ko; KDIR=... for another kernel'
+	@echo 'make install   install library and command; DESTDIR=, PREFIX='
+	@echo 'make lint      static checks of all sources'
+	@echo 'make setup     install with apt what the others need (they do so too)'
+	@echo 'make clean     remove build/'
+
+setup:
+	@tools/setup build module guest source
+
+all: setup module library command tests
+
+# kbuild writes beside its sources; a copy a kernel keeps the tree clean.
+module:
+	@tools/setup build module
+	@mkdir -p $(MODULE_DIR)
+	@cp -ru --parents Kbuild kmod lib/engine include $(MODULE_DIR)
+	$(MAKE) -C $(KDIR) M=$(CURDIR)/$(MODULE_DIR) W=1 \
+		CONFIG_DEBUG_INFO_BTF_MODULES= modules
+	@cp $(MODULE_DIR)/shatomic.ko build/shatomic.ko
+
+library:
+	@tools/setup build
+	$(MAKE) -C lib
+
+command:
+	@tools/setup build
+	$(MAKE) -C tools/shatomic
+	$(MAKE) -C tools/shatomic STATIC=1
+
+tests: library
+	@tools/setup source
+	$(MAKE) -C tests KSELFTEST_DIR=$$(tools/kernel-source)/tools/testing/selftests
+	$(MAKE) -C tests KSELFTEST_DIR=$$(tools/kernel-source)/tools/testing/selftests STATIC=1
+
+run:
+	@tools/run-count
+
+test: all
+	@tests/run
+
+shell: all
+	@tests/vm/guest shell
+
+lint: all
+	@tools/lint
+
+install: library command
+	$(MAKE) -C lib install
+	$(MAKE) -C tools/shatomic install
+
+clean:
+	rm -rf build
+
+.PHONY: help setup all module library command tests run test shell lint \
+	install clean

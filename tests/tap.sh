@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=sh
+# TAP for test scripts: source it, call check for each test, then finish.
+
+tap_count=0
+tap_failed=0
+
+# check DESCRIPTION COMMAND...: the test passes when the command does.
+check() {
+	tap_description=$1
+	shift
+	tap_count=$((tap_count + 1))
+	if "$@" >"$tap_output" 2>&1; then
+		echo "ok $tap_count $tap_description"
+	else
+		tap_failed=$((tap_failed + 1))
+		echo "not ok $tap_count $tap_description"
+		sed 's/^/# /' "$tap_output"
+	fi
+}
+
+# status N COMMAND...: whether the command exits with N.
+status() {
+	tap_wanted=$1
+	shift
+	tap_status=0
+	"$@" || tap_status=$?
+	[ "$tap_status" -eq "$tap_wanted" ] && return
+	echo "exit status $tap_status instead of $tap_wanted"
+	return 1
+}
+
+finish() {
+	echo "1..$tap_count"
+	exit "$((tap_failed > 0))"
+}
+
+tap_dir=$(mktemp -d)
+tap_output=$tap_dir/tap-output
+trap 'rm -rf "$tap_dir"' EXIT
