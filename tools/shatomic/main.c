@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * shatomic: finds the command that the command line names and runs it.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tool.h"
+
+struct command {
+	const char *name;
+	const char *program; /* argv[0] of the command, for its usage. */
+	int (*run)(int argc, char **argv);
+	const char *summary;
+};
+
+static int command_help(int argc, char **argv);
+
+#define COMMAND(name, summary)                                                 \
+	{                                                                      \
+#name, "shatomic " #name, command_##name, summary              \
+	}
+
+static const struct command commands[] = {
+	COMMAND(create, "create a named region"),
+	COMMAND(ls, "list the named regions"),
+	COMMAND(info, "show what a region is"),
+	COMMAND(get, "print words of a region"),
+	COMMAND(set, "set a word of a region"),
+	COMMAND(op, "run one atomic operation on a region"),
+	COMMAND(rm, "remove names; memory stays for those who have it open"),
+	COMMAND(count,
+		"count words, lines or bytes of files by many processes"),
+	COMMAND(help, "show this help, or that of a command"),
+};
+
+#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+const char *argp_program_version = "shatomic " TOOL_VERSION;
+
+/* The command with a name, or the end. */
+static const struct command *find_command(const char *name)
+{
+	for (size_t i = 0; i < COMMAND_COUNT; i++) {
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+	}
+	tool_die("%s: no such command; try `shatomic --help'", name);
+}
+
+/* argp's hook into its help: puts the list of commands after the options. */
+static char *append_commands(int key, const char *text, void *input)
+{
+	char *help = NULL;
+	size_t size;
+	FILE *stream;
+
+	(void)input;
+	if (key != ARGP_KEY_HELP_POST_DOC)
+		return (char *)text;
+	stream = open_memstream(&help, &size);
+	if (!stream)
+		return NULL;
+	fputs("Commands:\n", stream);
+	for (size_t i = 0; i < COMMAND_COUNT; i++)
+		fprintf(stream, "  %-8s %s\n", commands[i].name,
+			commands[i].summary);
+	fputs("\n`shatomic COMMAND --help' tells more of a command.", stream);
+	if (fclose(stream))
+		return NULL;
+	return help;
+}
+
+/* Stops at the first word that is no option: the rest is the command's. */
+static error_t parse_main(int key, char *text, struct argp_state *state)
+{
+	int *command_index = state->input;
+
+	(void)text;
+	switch (key) {
+	case ARGP_KEY_ARG:
+		*command_index = state->next - 1;
+		state->next = state->argc;
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		argp_usage(state);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp main_argp = {
+	.parser = parse_main,
+	.args_doc = "COMMAND [ARGUMENT...]",
+	.doc = "Atomic operations on memory that processes share.\v",
+	.help_filter = append_commands,
+};
+
+static int run_command(const struct command *command, int argc, char **argv)
+{
+	tool_command = command->name;
+	argv[0] = (char *)command->program;
+	return command->run(argc, argv);
+}
+
+static int command_help(int argc, char **argv)
+{
+	static char help_option[] = "--help";
+	const struct command *command = argc > 1 ? find_command(argv[1]) : NULL;
+
+	if (command && command->run != command_help)
+		return run_command(command, 2,
+				   (char *[]){NULL, help_option, NULL});
+	argp_help(&main_argp, stdout, ARGP_HELP_STD_HELP, (char *)"shatomic");
+	return TOOL_OK;
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *command;
+	int command_index = 0;
+	int status;
+
+	argp_err_exit_status = TOOL_TROUBLE;
+	/* A closed pipe then is a write error, which is reported. */
+	signal(SIGPIPE, SIG_IGN);
+
+	argp_parse(&main_argp, argc, argv, ARGP_IN_ORDER, NULL, &command_index);
+	command = find_command(argv[command_index]);
+	status = run_command(command, argc - command_index,
+			     argv + command_index);
+	return tool_flush_stdout() ? TOOL_TROUBLE : status;
+}

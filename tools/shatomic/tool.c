@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the commands share that is not the reading of arguments: messages,
+ * memory, standard output, and opening a region.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tool.h"
+
+const char *tool_command;
+
+/* Stream locking keeps the parts of one message together. */
+static void complain(const char *format, va_list arguments)
+{
+	flockfile(stderr);
+	fputs("shatomic: ", stderr);
+	if (tool_command)
+		fprintf(stderr, "%s: ", tool_command);
+	vfprintf(stderr, format, arguments);
+	putc('\n', stderr);
+	funlockfile(stderr);
+}
+
+void tool_complain(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	complain(format, arguments);
+	va_end(arguments);
+}
+
+void tool_die(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	complain(format, arguments);
+	va_end(arguments);
+	exit(TOOL_TROUBLE);
+}
+
+void *tool_realloc(void *memory, size_t count, size_t size)
+{
+	void *larger = reallocarray(memory, count, size);
+
+	if (!larger && count && size)
+		tool_die("no memory for %zu times %zu bytes", count, size);
+	return larger;
+}
+
+int tool_flush_stdout(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return TOOL_OK;
+	tool_complain("standard output: %s", strerror(errno));
+	return TOOL_TROUBLE;
+}
+
+struct shatomic_region *tool_open(enum shatomic_backend backend,
+				  const char *name, unsigned int flags)
+{
+	struct shatomic_region *region;
+
+	if (shatomic_open(backend, name, flags, &region))
+		tool_die("%s: %s", name, shatomic_error());
+	return region;
+}
+
+const char *tool_backend_name(enum shatomic_backend backend)
+{
+	switch (backend) {
+	case SHATOMIC_BACKEND_DEVICE:
+		return "device";
+	case SHATOMIC_BACKEND_MEMFD:
+		return "memfd";
+	case SHATOMIC_BACKEND_AUTO:
+		break;
+	}
+	return "auto";
+}

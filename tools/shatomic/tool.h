@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the commands of shatomic share: exit codes, messages, and the strict
+ * reading of arguments. A command that can't go on says why and ends the
+ * process, so none of these functions returns an error.
+ */
+#ifndef SHATOMIC_TOOL_H
+#define SHATOMIC_TOOL_H
+
+#include <argp.h>
+#include <shatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/**
+ * enum tool_exit - Exit codes, as those of grep(1) and sort(1)
+ * @TOOL_OK: Done.
+ * @TOOL_DIFFERED: Done, and a comparison did not hold.
+ * @TOOL_TROUBLE: Not done, or not all of it.
+ */
+enum tool_exit {
+	TOOL_OK = 0,
+	TOOL_DIFFERED = 1,
+	TOOL_TROUBLE = 2,
+};
+
+/* The command that runs, for messages; NULL before one is known. */
+extern const char *tool_command;
+
+/* Say "shatomic: COMMAND: MESSAGE" on standard error. */
+void tool_complain(const char *format, ...)
+	__attribute__((format(printf, 1, 2)));
+
+/* The same, then end the process with TOOL_TROUBLE. */
+_Noreturn void tool_die(const char *format, ...)
+	__attribute__((format(printf, 1, 2)));
+
+/* reallocarray(3) that ends the process when there is no memory. */
+void *tool_realloc(void *memory, size_t count, size_t size);
+
+/* Write out standard output; TOOL_TROUBLE and a message if that fails. */
+int tool_flush_stdout(void);
+
+/* A handle to a named region, or the end. */
+struct shatomic_region *tool_open(enum shatomic_backend backend,
+				  const char *name, unsigned int flags);
+
+const char *tool_backend_name(enum shatomic_backend backend);
+
+/* The option --backend; its argp input is an enum shatomic_backend. */
+extern const struct argp tool_backend_argp;
+
+/* In each, @what names the argument in the message about a wrong @text. */
+uint64_t parse_number(const char *what, const char *text, uint64_t least,
+		      uint64_t most);
+size_t parse_size(const char *what, const char *text);
+unsigned int parse_width(const char *what, const char *text);
+mode_t parse_mode(const char *what, const char *text);
+
+/* Decimal or 0x hex, also negative, that fits @width bytes. */
+uint64_t parse_value(const char *what, const char *text, unsigned int width);
+
+/* The commands, see main.c; each returns an enum tool_exit. */
+int command_create(int argc, char **argv);
+int command_ls(int argc, char **argv);
+int command_info(int argc, char **argv);
+int command_rm(int argc, char **argv);
+int command_get(int argc, char **argv);
+int command_set(int argc, char **argv);
+int command_op(int argc, char **argv);
+int command_count(int argc, char **argv);
+
+#endif /* SHATOMIC_TOOL_H */

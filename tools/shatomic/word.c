@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The commands that are about words of a region: get, set, op.
+ */
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tool.h"
+
+/* Rows that get asks for at a time. */
+#define GET_ROWS 4096
+
+/* Most positional arguments: those of op. */
+#define MOST_POSITIONS 5
+
+enum {
+	KEY_HEX = 256,
+	KEY_PEER,
+	KEY_PEER_OFFSET,
+};
+
+/**
+ * struct word_arguments - Arguments of get, set and op
+ * @backend: Where the regions are.
+ * @width: Width of a word in bytes.
+ * @hex: Whether to print in hexadecimal.
+ * @count: How many words to get.
+ * @peer: Name of the peer region, or NULL.
+ * @peer_offset: Offset in the peer region.
+ * @positions: The positional arguments, as they were written.
+ * @position_count: Number of @positions.
+ * @least: Fewest positional arguments that the command takes.
+ * @most: Most that it takes.
+ */
+struct word_arguments {
+	enum shatomic_backend backend;
+	unsigned int width;
+	bool hex;
+	uint64_t count;
+	const char *peer;
+	uint64_t peer_offset;
+	const char *positions[MOST_POSITIONS];
+	int position_count;
+	int least;
+	int most;
+};
+
+static void add_position(struct word_arguments *arguments, const char *text,
+			 struct argp_state *state)
+{
+	if (arguments->position_count == arguments->most)
+		argp_error(state, "%s: too many arguments", text);
+	arguments->positions[arguments->position_count++] = text;
+}
+
+static error_t parse_word(int key, char *text, struct argp_state *state)
+{
+	struct word_arguments *arguments = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &arguments->backend;
+		return 0;
+	case 'w':
+		arguments->width = parse_width("--width", text);
+		return 0;
+	case 'n':
+		arguments->count = parse_number("--count", text, 1, UINT64_MAX);
+		return 0;
+	case KEY_HEX:
+		arguments->hex = true;
+		return 0;
+	case KEY_PEER:
+		arguments->peer = text;
+		return 0;
+	case KEY_PEER_OFFSET:
+		arguments->peer_offset =
+			parse_number("--peer-offset", text, 0, UINT64_MAX);
+		return 0;
+	case '0' ... '9':
+		/* getopt took a negative number for an option. */
+		add_position(arguments, state->argv[state->next - 1], state);
+		return 0;
+	case ARGP_KEY_ARG:
+		add_position(arguments, text, state);
+		return 0;
+	case ARGP_KEY_END:
+		if (arguments->position_count < arguments->least)
+			argp_error(state, "too few arguments");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp_child backend_child[] = {
+	{&tool_backend_argp, 0, NULL, 0},
+	{0},
+};
+
+#define WIDTH_OPTION                                                           \
+	{                                                                      \
+		"width", 'w', "BYTES", 0,                                      \
+			"Width of a word: 1, 2, 4 or 8 (default)", 0           \
+	}
+
+#define HEX_OPTION                                                             \
+	{                                                                      \
+		"hex", KEY_HEX, NULL, 0, "Print in hexadecimal", 0             \
+	}
+
+#define DIGIT_OPTION(digit)                                                    \
+	{                                                                      \
+		NULL, digit, "", OPTION_HIDDEN | OPTION_ARG_OPTIONAL, NULL, 0  \
+	}
+
+/* Options that negative numbers look like, see parse_word(). */
+#define NEGATIVE_NUMBERS                                                       \
+	DIGIT_OPTION('0'), DIGIT_OPTION('1'), DIGIT_OPTION('2'),               \
+		DIGIT_OPTION('3'), DIGIT_OPTION('4'), DIGIT_OPTION('5'),       \
+		DIGIT_OPTION('6'), DIGIT_OPTION('7'), DIGIT_OPTION('8'),       \
+		DIGIT_OPTION('9')
+
+static uint64_t parse_offset(const char *text)
+{
+	return parse_number("OFFSET", text, 0, UINT64_MAX);
+}
+
+static void print_word(const struct word_arguments *arguments, uint64_t word)
+{
+	if (arguments->hex)
+		printf("0x%0*" PRIx64 "\n", 2 * (int)arguments->width, word);
+	else
+		printf("%" PRIu64 "\n", word);
+}
+
+static void run_batch(struct shatomic_region *region, const char *name,
+		      struct shatomic_batch *batch)
+{
+	if (shatomic_batch_run(region, batch))
+		tool_die("%s: %s", name, shatomic_error());
+}
+
+static void get_words(struct shatomic_region *region,
+		      const struct word_arguments *arguments, uint64_t offset,
+		      uint64_t count)
+{
+	uint64_t offsets[GET_ROWS];
+	uint64_t results[GET_ROWS];
+	struct shatomic_batch batch = {
+		.op = SHATOMIC_OP_GET,
+		.width = arguments->width,
+		.rows = count,
+		.offsets = offsets,
+		.results = results,
+	};
+
+	for (uint64_t i = 0; i < count; i++)
+		offsets[i] = offset + i * arguments->width;
+	run_batch(region, arguments->positions[0], &batch);
+	for (uint64_t i = 0; i < count; i++)
+		print_word(arguments, results[i]);
+}
+
+/* So that get prints either all that it was asked for or nothing. */
+static void check_words(struct shatomic_region *region,
+			const struct word_arguments *arguments, uint64_t offset)
+{
+	uint64_t last;
+
+	if (__builtin_mul_overflow(arguments->count - 1,
+				   (uint64_t)arguments->width, &last) ||
+	    __builtin_add_overflow(offset, last, &last))
+		tool_die("--count: %" PRIu64 " words go past 64 bits of offset",
+			 arguments->count);
+	if (!shatomic_at(region, offset, arguments->width) ||
+	    !shatomic_at(region, last, arguments->width))
+		tool_die("%s: %s", arguments->positions[0], shatomic_error());
+}
+
+int command_get(int argc, char **argv)
+{
+	static const struct argp_option option_list[] = {
+		WIDTH_OPTION,
+		{"count", 'n', "N", 0, "Number of words (default 1)", 0},
+		HEX_OPTION,
+		{0},
+	};
+	static const struct argp argp = {
+		.options = option_list,
+		.parser = parse_word,
+		.args_doc = "NAME OFFSET",
+		.doc = "Print words of a region, each read atomically.",
+		.children = backend_child,
+	};
+	struct word_arguments arguments = {
+		.width = 8,
+		.count = 1,
+		.least = 2,
+		.most = 2,
+	};
+	struct shatomic_region *region;
+	uint64_t offset;
+
+	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &arguments);
+	offset = parse_offset(arguments.positions[1]);
+	region = tool_open(arguments.backend, arguments.positions[0],
+			   SHATOMIC_OPEN_READ_ONLY);
+	check_words(region, &arguments, offset);
+	while (arguments.count) {
+		uint64_t count =
+			arguments.count < GET_ROWS ? arguments.count : GET_ROWS;
+
+		get_words(region, &arguments, offset, count);
+		offset += count * arguments.width;
+		arguments.count -= count;
+	}
+	shatomic_close(region);
+	return TOOL_OK;
+}
+
+int command_set(int argc, char **argv)
+{
+	static const struct argp_option option_list[] = {
+		WIDTH_OPTION,
+		NEGATIVE_NUMBERS,
+		{0},
+	};
+	static const struct argp argp = {
+		.options = option_list,
+		.parser = parse_word,
+		.args_doc = "NAME OFFSET VALUE",
+		.doc = "Set a word of a region. VALUE is decimal or 0x "
+		       "hexadecimal, and may be negative.",
+		.children = backend_child,
+	};
+	struct word_arguments arguments = {.width = 8, .least = 3, .most = 3};
+	struct shatomic_region *region;
+	uint64_t offset, value;
+
+	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &arguments);
+	offset = parse_offset(arguments.positions[1]);
+	value = parse_value("VALUE", arguments.positions[2], arguments.width);
+	region = tool_open(arguments.backend, arguments.positions[0], 0);
+	run_batch(region, arguments.positions[0],
+		  &(struct shatomic_batch){
+			  .op = SHATOMIC_OP_SET,
+			  .width = arguments.width,
+			  .rows = 1,
+			  .offsets = &offset,
+			  .operands = &value,
+		  });
+	shatomic_close(region);
+	return TOOL_OK;
+}
+
+/* An operation takes just the arguments that shatomic_op_needs() tells. */
+static void check_needs(const struct word_arguments *arguments, int needs)
+{
+	const char *op = arguments->positions[1];
+	int values = !!(needs & SHATOMIC_NEEDS_OPERAND) +
+		     !!(needs & SHATOMIC_NEEDS_COMPARAND);
+
+	if (arguments->position_count - 3 != values)
+		tool_die("%s takes OFFSET%s%s", op,
+			 needs & SHATOMIC_NEEDS_OPERAND ? " OPERAND" : "",
+			 needs & SHATOMIC_NEEDS_COMPARAND ? " COMPARAND" : "");
+	if (!arguments->peer && needs & SHATOMIC_NEEDS_PEER)
+		tool_die("%s needs --peer", op);
+	if (arguments->peer && !(needs & SHATOMIC_NEEDS_PEER))
+		tool_die("%s has no --peer", op);
+}
+
+/* compare_and_set_value tells by its status, as its result is a value. */
+static int run_op(const struct word_arguments *arguments, unsigned int op,
+		  int needs)
+{
+	const char *name = arguments->positions[0];
+	uint64_t offset = parse_offset(arguments->positions[2]);
+	uint64_t operand, comparand, result;
+	struct shatomic_region *peer = NULL;
+	struct shatomic_region *region;
+	uint8_t row_status;
+	struct shatomic_batch batch = {
+		.op = op,
+		.width = arguments->width,
+		.rows = 1,
+		.offsets = &offset,
+		.results = &result,
+		.statuses = &row_status,
+	};
+
+	if (needs & SHATOMIC_NEEDS_OPERAND) {
+		operand = parse_value("OPERAND", arguments->positions[3],
+				      arguments->width);
+		batch.operands = &operand;
+	}
+	if (needs & SHATOMIC_NEEDS_COMPARAND) {
+		comparand = parse_value("COMPARAND", arguments->positions[4],
+					arguments->width);
+		batch.comparands = &comparand;
+	}
+	region = tool_open(arguments->backend, name,
+			   op == SHATOMIC_OP_GET ? SHATOMIC_OPEN_READ_ONLY : 0);
+	if (needs & SHATOMIC_NEEDS_PEER) {
+		peer = tool_open(
+			arguments->backend, arguments->peer,
+			op == SHATOMIC_OP_STORE ? SHATOMIC_OPEN_READ_ONLY : 0);
+		batch.peers = &peer;
+		batch.peer_count = 1;
+		batch.peer_offsets = &arguments->peer_offset;
+	}
+	run_batch(region, name, &batch);
+	print_word(arguments, result);
+	shatomic_close(peer);
+	shatomic_close(region);
+	return row_status == SHATOMIC_ROW_COMPARE_FAILED ? TOOL_DIFFERED
+							 : TOOL_OK;
+}
+
+/* argp's hook into its help: lists the operations that the library has. */
+static char *append_operations(int key, const char *text, void *input)
+{
+	char *help = NULL;
+	size_t size;
+	FILE *stream;
+
+	(void)input;
+	if (key != ARGP_KEY_HELP_POST_DOC)
+		return (char *)text;
+	stream = open_memstream(&help, &size);
+	if (!stream)
+		return NULL;
+	fputs("Operations:", stream);
+	for (unsigned int op = 0; op < SHATOMIC_OP_COUNT; op++)
+		fprintf(stream, " %s", shatomic_op_name(op));
+	if (fclose(stream))
+		return NULL;
+	return help;
+}
+
+int command_op(int argc, char **argv)
+{
+	static const struct argp_option option_list[] = {
+		WIDTH_OPTION,
+		{"peer", KEY_PEER, "NAME", 0,
+		 "Region that the operation's other word is in", 0},
+		{"peer-offset", KEY_PEER_OFFSET, "N", 0,
+		 "Offset of the other word (default 0)", 0},
+		HEX_OPTION,
+		NEGATIVE_NUMBERS,
+		{0},
+	};
+	static const struct argp argp = {
+		.options = option_list,
+		.parser = parse_word,
+		.args_doc = "NAME OPERATION OFFSET [OPERAND] [COMPARAND]",
+		.doc = "Run one atomic operation and print its result. The "
+		       "exit status is 1 when a comparison did not hold.\v",
+		.children = backend_child,
+		.help_filter = append_operations,
+	};
+	struct word_arguments arguments = {
+		.width = 8,
+		.least = 3,
+		.most = MOST_POSITIONS,
+	};
+	int op, needs;
+
+	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &arguments);
+	op = shatomic_op_from_name(arguments.positions[1]);
+	if (op < 0)
+		tool_die("%s: no such operation; try `shatomic op --help'",
+			 arguments.positions[1]);
+	needs = shatomic_op_needs(op);
+	check_needs(&arguments, needs);
+	return run_op(&arguments, op, needs);
+}
