@@ -1,0 +1,77 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# The shatomic command on named regions: what it prints, what it leaves in the
+# region, and its exit status for what it refuses. The backend is that of the
+# environment (SHATOMIC_BACKEND).
+# shellcheck source=tests/tap.sh
+. "${0%/*}/tap.sh"
+
+name=cli-test-$$
+other=cli-test-other-$$
+trap 'shatomic rm "$name" "$other" 2>/dev/null; rm -rf "$tap_dir"' EXIT
+
+# prints TEXT COMMAND...: whether the command succeeds and prints just TEXT.
+prints() {
+	wanted=$1
+	shift
+	printed=$("$@") || return
+	[ "$printed" = "$wanted" ] && return
+	echo "printed '$printed' instead of '$wanted'"
+	return 1
+}
+
+# refuses TEXT COMMAND...: whether it exits with 2 and its error has TEXT.
+refuses() {
+	wanted=$1
+	shift
+	status 2 "$@" 2>"$tap_dir/error" >/dev/null || return
+	grep -qF -- "$wanted" "$tap_dir/error" && return
+	echo "the error has no '$wanted':"
+	cat "$tap_dir/error"
+	return 1
+}
+
+listed() {
+	shatomic ls | awk -v name="$name" '$1 == name { found = 1 } END { exit !found }'
+}
+
+check "create" shatomic create --size 64K "$name"
+check "create again is refused" refuses "$name" shatomic create "$name"
+check "ls shows it" listed
+check "info tells its size" sh -c "shatomic info '$name' | grep -q 65536"
+check "a new region is zero" prints 0 shatomic get "$name" 0
+check "set" shatomic set "$name" 8 41
+check "get sees it" prints 41 shatomic get "$name" 8
+check "fetch_and_add prints the old value" prints 41 shatomic op "$name" fetch_and_add 8 1
+check "and adds" prints 42 shatomic get "$name" 8
+check "add_and_fetch prints the new value" prints 50 shatomic op "$name" add_and_fetch 8 8
+check "a negative value fits a narrow word" shatomic set --width 1 "$name" 0 -1
+check "which does not touch its neighbours" prints 255 shatomic get "$name" 0
+check "hexadecimal" prints 0xff shatomic get --hex --width 1 "$name" 0
+check "several words" prints "255
+50" shatomic get --count 2 "$name" 0
+check "a comparison that holds" prints 50 shatomic op "$name" compare_and_set_value 8 7 50
+check "sets" prints 7 shatomic get "$name" 8
+check "one that fails exits with 1" status 1 shatomic op "$name" compare_and_set_value 8 9 50
+check "and leaves the word" prints 7 shatomic get "$name" 8
+check "create a second region" shatomic create "$other"
+check "store takes its word from a peer" prints 7 shatomic op --peer "$name" --peer-offset 8 "$other" store 16
+check "and stores it" prints 7 shatomic get "$other" 16
+
+check "an offset outside is refused" refuses "outside" shatomic get "$name" 65536
+check "an offset not aligned is refused" refuses "offset 1" shatomic get "$name" 1
+check "a value too large is refused" refuses "256" shatomic set --width 1 "$name" 0 256
+check "junk after a number is refused" refuses "12x" shatomic set "$name" 0 12x
+check "an unknown operation is refused" refuses "frob" shatomic op "$name" frob 0
+check "a missing operand is refused" refuses "OPERAND" shatomic op "$name" fetch_and_add 0
+check "a bad width is refused" refuses "3" shatomic get --width 3 "$name" 0
+check "a bad name is refused" refuses "a/b" shatomic create a/b
+check "a size of nothing is refused" refuses "0" shatomic create --size 0 none-$$
+check "an unknown command is refused" refuses "frobnicate" shatomic frobnicate
+check "an unknown region is refused" refuses "no-such" shatomic get no-such-$$ 0
+check "what was refused changed nothing" prints "255
+7" shatomic get --count 2 "$name" 0
+
+check "rm" shatomic rm "$name" "$other"
+check "the name is gone" refuses "$name" shatomic get "$name" 0
+finish

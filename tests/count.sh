@@ -1,0 +1,181 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# `shatomic count` against pipelines of standard tools on the same files, and
+# how it meets bad input and the death of a worker. The backend is that of the
+# environment (SHATOMIC_BACKEND).
+# shellcheck source=tests/tap.sh
+. "${0%/*}/tap.sh"
+
+texts=/data
+[ -d "$texts" ] || texts=/usr/share/common-licenses
+LC_ALL=C
+export LC_ALL
+
+mkdir "$tap_dir/in"
+cat "$texts"/* >"$tap_dir/in/text"
+: >"$tap_dir/in/empty"
+printf 'no newline at the end' >"$tap_dir/in/unended"
+printf 'a\0b a\0b \377\376 c\n\n\n' >"$tap_dir/in/binary"
+tr -d '\n' <"$tap_dir/in/text" >"$tap_dir/in/one-line"
+# The command would show other bytes, and backslashes, by escapes.
+tr -cd ' -[]-~\n' <"$tap_dir/in/text" >"$tap_dir/in/printable"
+
+# Both as lines of COUNT TOKEN, sorted.
+normal() {
+	sed 's/^ *\([0-9]*\)[ 	]/\1 /' | sort
+}
+
+expected_words() {
+	cat "$@" | tr -s ' \t\n\v\f\r' '\n' | grep -av '^$' | sort | uniq -c | normal
+}
+
+expected_lines() {
+	awk 1 "$@" | sort | uniq -c | normal
+}
+
+expected_bytes() {
+	cat "$@" | od -An -v -tu1 | tr -s ' ' '\n' | grep -v '^$' | sort | uniq -c |
+		awk '{ print $1, $2 }' | sort
+}
+
+# same KIND JOBS FILE...: whether the count equals the pipeline's.
+same() {
+	kind=$1
+	jobs=$2
+	shift 2
+	"expected_$kind" "$@" >"$tap_dir/expected"
+	shatomic count "--$kind" --tsv --jobs "$jobs" "$@" 2>"$tap_dir/totals" >"$tap_dir/tsv" || {
+		cat "$tap_dir/totals"
+		return 1
+	}
+	[ -s "$tap_dir/expected" ] || [ "$*" = "$tap_dir/in/empty" ] || return
+	normal <"$tap_dir/tsv" | cmp - "$tap_dir/expected"
+}
+
+# The command shows bytes that a terminal would not by their escapes, so the
+# pipeline's bytes are compared by sums of counts instead of by text.
+same_bytes() {
+	expected_bytes "$1" | awk '{ print $1 }' | sort -n >"$tap_dir/expected"
+	shatomic count --bytes --tsv "$1" 2>/dev/null | awk '{ print $1 }' | sort -n |
+		cmp - "$tap_dir/expected"
+}
+
+total() {
+	shatomic count --top 0 "$@" | awk '/^tokens:/ { print $2 }'
+}
+
+totals_are() {
+	wanted=$1
+	shift
+	got=$(total "$@")
+	[ "$got" = "$wanted" ] && return
+	echo "$got tokens instead of $wanted"
+	return 1
+}
+
+from_file_as_input() {
+	expected_words "$tap_dir/in/text" >"$tap_dir/expected"
+	shatomic count --tsv - <"$tap_dir/in/text" 2>/dev/null | normal |
+		cmp - "$tap_dir/expected"
+}
+
+from_pipe() {
+	expected_words "$tap_dir/in/text" >"$tap_dir/expected"
+	sed '' "$tap_dir/in/text" | shatomic count --tsv - 2>/dev/null | normal |
+		cmp - "$tap_dir/expected"
+}
+
+# complains TEXT COMMAND...: whether it exits with 2 and its error has TEXT.
+complains() {
+	wanted=$1
+	shift
+	status 2 "$@" 2>"$tap_dir/error" >"$tap_dir/out" || return
+	grep -qF -- "$wanted" "$tap_dir/error" && return
+	cat "$tap_dir/error"
+	return 1
+}
+
+counts_the_rest() {
+	complains "$1" shatomic count --top 0 "$1" "$tap_dir/in/unended" || return
+	grep -q '^tokens: *5$' "$tap_dir/out"
+}
+
+unreadable_is_refused() {
+	cp "$tap_dir/in/unended" "$tap_dir/in/unreadable"
+	chmod 0 "$tap_dir/in/unreadable"
+	# Root reads everything, so another user is it who asks.
+	[ -c /dev/shatomic ] && chmod 666 /dev/shatomic
+	chmod 755 "$tap_dir" "$tap_dir/in"
+	complains "unreadable: Permission denied" \
+		as_nobody shatomic count "$tap_dir/in/unreadable" "$tap_dir/in/unended"
+	unreadable_status=$?
+	[ -c /dev/shatomic ] && chmod 600 /dev/shatomic
+	grep -q '^tokens: *5$' "$tap_dir/out" && return "$unreadable_status"
+}
+
+# A file's mode keeps out anybody but root.
+as_nobody() {
+	if [ "$(id -u)" -eq 0 ]; then
+		su -s /bin/sh nobody -c "PATH='$PATH' SHATOMIC_BACKEND='$SHATOMIC_BACKEND' $*"
+	else
+		"$@"
+	fi
+}
+
+# A reader that never ends keeps its worker at work while another is killed.
+killed_worker_is_told() {
+	mkfifo "$tap_dir/fifo"
+	sleep 60 >"$tap_dir/fifo" &
+	writer=$!
+	shatomic count --jobs 2 "$tap_dir/fifo" "$tap_dir/in/text" \
+		2>"$tap_dir/error" >"$tap_dir/out" &
+	counter=$!
+	victim=
+	while [ -z "$victim" ]; do
+		sleep 1
+		kill -0 "$counter" || return
+		victim=$(awk -v parent="$counter" '$4 == parent { print $1; exit }' /proc/[0-9]*/stat 2>/dev/null)
+	done
+	kill -9 "$victim"
+	wait "$counter"
+	counter_status=$?
+	kill "$writer"
+	rm "$tap_dir/fifo"
+	cat "$tap_dir/error"
+	[ "$counter_status" -eq 2 ] &&
+		grep -q "killed by signal 9" "$tap_dir/error" &&
+		[ ! -s "$tap_dir/out" ] &&
+		no_process_of "$counter"
+}
+
+no_process_of() {
+	! awk -v parent="$1" '$4 == parent { found = 1 } END { exit !found }' /proc/[0-9]*/stat 2>/dev/null
+}
+
+for jobs in 1 2 4 8; do
+	check "words, $jobs workers" same words "$jobs" "$tap_dir/in/text"
+done
+check "words of many files" same words 4 "$texts"/*
+check "lines" same lines 4 "$tap_dir/in/printable"
+check "bytes" same_bytes "$tap_dir/in/text"
+check "bytes of binary data" same_bytes "$tap_dir/in/binary"
+check "one long line" same words 4 "$tap_dir/in/one-line"
+check "no newline at the end" same words 2 "$tap_dir/in/unended"
+check "an empty file" totals_are 0 "$tap_dir/in/empty"
+check "words with NUL bytes" totals_are 4 "$tap_dir/in/binary"
+check "empty lines are lines" totals_are 3 --lines "$tap_dir/in/binary"
+check "standard input, a file" from_file_as_input
+check "standard input, a pipe" from_pipe
+check "verify" shatomic count --verify --jobs 4 "$tap_dir"/in/*
+check "verify in lines" shatomic count --lines --verify --jobs 4 "$tap_dir"/in/*
+check "small batches" shatomic count --verify --batch-rows 1 "$tap_dir/in/unended"
+
+check "a missing file is told, the rest counted" counts_the_rest "$tap_dir/in/missing"
+check "a directory is told, the rest counted" counts_the_rest "$tap_dir/in"
+check "a file without permission is told, the rest counted" unreadable_is_refused
+check "a pipe can't be verified" complains "verif" sh -c "echo a | shatomic count --verify -"
+check "no file at all" complains "FILE" shatomic count
+check "a bad number of jobs" complains "0" shatomic count --jobs 0 "$tap_dir/in/text"
+check "an output that is full" complains "space" sh -c "shatomic count '$tap_dir/in/text' >/dev/full"
+check "a killed worker is told, nothing printed, all ended" killed_worker_is_told
+finish
