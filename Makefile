@@ -14,6 +14,7 @@ help:
 	@echo 'make all       build module, library, command and tests'
 	@echo 'make module    build shatomic.ko; KDIR=... for another kernel'
 	@echo 'make install   install library and command; DESTDIR=, PREFIX='
+	@echo 'make install-module  install the module for the kernel of KDIR'
 	@echo 'make lint      static checks of all sources'
 	@echo 'make setup     install with apt what the others need (they do so too)'
 	@echo 'make clean     remove build/'
@@ -61,9 +62,17 @@ lint: all
 install: library command
 	$(MAKE) -C lib install
 	$(MAKE) -C tools/shatomic install
+	install -D -m 644 tools/udev/60-shatomic.rules \
+		$(DESTDIR)/lib/udev/rules.d/60-shatomic.rules
+	install -D -m 644 tools/udev/shatomic.sysusers \
+		$(DESTDIR)/usr/lib/sysusers.d/shatomic.conf
+
+install-module: module
+	$(MAKE) -C $(KDIR) M=$(CURDIR)/$(MODULE_DIR) INSTALL_MOD_PATH=$(DESTDIR) \
+		modules_install
 
 clean:
 	rm -rf build
 
 .PHONY: help setup all module library command tests run test shell lint \
-	install clean
+	install install-module clean

@@ -9,13 +9,13 @@
 #include "count.h"
 #include "tool.h"
 
-#define DEFAULT_TOP	    10
-#define DEFAULT_BATCH_ROWS  4096
+#define DEFAULT_TOP 10
+#define DEFAULT_BATCH_ROWS 4096
 #define DEFAULT_PIECE_BYTES (8ULL << 20)
 
-#define MOST_JOBS	    1024
-#define MOST_BATCH_ROWS	    (1ULL << 24)
-#define MOST_SLOTS	    (1ULL << 40)
+#define MOST_JOBS 1024
+#define MOST_BATCH_ROWS (1ULL << 24)
+#define MOST_SLOTS (1ULL << 40)
 
 enum {
 	KEY_VERIFY = 256,
@@ -80,8 +80,8 @@ static error_t parse_count(int key, char *text, struct argp_state *state)
 		options->verify = true;
 		return 0;
 	case KEY_BATCH_ROWS:
-		options->batch_rows =
-			parse_number("--batch-rows", text, 1, MOST_BATCH_ROWS);
+		options->batch_rows = parse_number("--batch-rows", text, 1,
+						   MOST_BATCH_ROWS);
 		return 0;
 	case KEY_PROGRESS:
 		options->progress = parse_progress(text);
@@ -111,40 +111,38 @@ static error_t parse_count(int key, char *text, struct argp_state *state)
 }
 
 static const struct argp_child backend_child[] = {
-	{&tool_backend_argp, 0, NULL, 2},
-	{0},
+	{ &tool_backend_argp, 0, NULL, 2 },
+	{ 0 },
 };
 
 static const struct argp_option count_options[] = {
-	{"words", 'w', NULL, 0,
-	 "Count words: bytes between white space (default)", 0},
-	{"lines", 'l', NULL, 0, "Count lines, empty ones too", 0},
-	{"bytes", 'c', NULL, 0, "Count byte values", 0},
-	{"jobs", 'j', "N", 0, "Worker processes (default: online CPUs)", 1},
-	{"top", 'k', "K", 0,
-	 "Print the K most frequent (default 10, 0 for all)", 1},
-	{"tsv", KEY_TSV, NULL, 0,
-	 "Print all as COUNT<TAB>TOKEN, the totals on standard error", 1},
-	{"verify", KEY_VERIFY, NULL, 0,
-	 "Count again in one process and compare; exit status 1 if it differs",
-	 1},
-	{"progress", KEY_PROGRESS, "WHEN", 0,
-	 "Show progress: always, never, or auto (default: on a terminal)", 1},
-	{"batch-rows", KEY_BATCH_ROWS, "N", 0, "Rows in a batch (default 4096)",
-	 2},
+	{ "words", 'w', NULL, 0,
+	  "Count words: bytes between white space (default)", 0 },
+	{ "lines", 'l', NULL, 0, "Count lines, empty ones too", 0 },
+	{ "bytes", 'c', NULL, 0, "Count byte values", 0 },
+	{ "jobs", 'j', "N", 0, "Worker processes (default: online CPUs)", 1 },
+	{ "top", 'k', "K", 0,
+	  "Print the K most frequent (default 10, 0 for all)", 1 },
+	{ "tsv", KEY_TSV, NULL, 0,
+	  "Print all as COUNT<TAB>TOKEN, the totals on standard error", 1 },
+	{ "verify", KEY_VERIFY, NULL, 0,
+	  "Count again in one process and compare; exit status 1 if it differs",
+	  1 },
+	{ "progress", KEY_PROGRESS, "WHEN", 0,
+	  "Show progress: always, never, or auto (default: on a terminal)", 1 },
+	{ "batch-rows", KEY_BATCH_ROWS, "N", 0,
+	  "Rows in a batch (default 4096)", 2 },
 	/* For tests: borders and growth without large files. */
-	{"piece-bytes", KEY_PIECE_BYTES, "SIZE", OPTION_HIDDEN, NULL, 2},
-	{"slots", KEY_SLOTS, "N", OPTION_HIDDEN, NULL, 2},
-	{0},
+	{ "piece-bytes", KEY_PIECE_BYTES, "SIZE", OPTION_HIDDEN, NULL, 2 },
+	{ "slots", KEY_SLOTS, "N", OPTION_HIDDEN, NULL, 2 },
+	{ 0 },
 };
 
 static const struct argp count_argp = {
 	.options = count_options,
 	.parser = parse_count,
 	.args_doc = "FILE...",
-	.doc = "Count the distinct words, lines or bytes of files by many "
-	       "processes that share one hash table. FILE `-' is standard "
-	       "input.",
+	.doc = "Count the distinct words, lines or bytes of files by many processes that share one hash table. FILE `-' is standard input.",
 	.children = backend_child,
 };
 
@@ -182,16 +180,15 @@ static int conclude(const struct count_options *options,
 int command_count(int argc, char **argv)
 {
 	struct count_arguments arguments = {
-		.options =
-			{
-				.top = DEFAULT_TOP,
-				.batch_rows = DEFAULT_BATCH_ROWS,
-				.piece_bytes = DEFAULT_PIECE_BYTES,
-				.jobs = sysconf(_SC_NPROCESSORS_ONLN),
-				.progress = parse_progress("auto"),
-			},
+		.options = {
+			.top = DEFAULT_TOP,
+			.batch_rows = DEFAULT_BATCH_ROWS,
+			.piece_bytes = DEFAULT_PIECE_BYTES,
+			.jobs = sysconf(_SC_NPROCESSORS_ONLN),
+			.progress = parse_progress("auto"),
+		},
 	};
-	struct count_result result = {0};
+	struct count_result result = { 0 };
 	struct count_input input;
 	size_t bad_files;
 	int status;
@@ -199,9 +196,9 @@ int command_count(int argc, char **argv)
 	argp_parse(&count_argp, argc, argv, 0, NULL, &arguments);
 	if (arguments.options.tsv && !arguments.top_given)
 		arguments.options.top = UINT64_MAX;
-	bad_files =
-		count_input_init(&input, arguments.names, arguments.name_count,
-				 arguments.options.piece_bytes);
+	bad_files = count_input_init(&input, arguments.names,
+				     arguments.name_count,
+				     arguments.options.piece_bytes);
 	refuse_unverifiable(&arguments, &input);
 	if (!input.file_count) {
 		free(input.files);

@@ -210,8 +210,9 @@ struct count_arena {
 };
 
 /* Both return 0 or a negative errno value, see shatomic_error(). */
-int count_table_create(struct count_table *table, enum shatomic_backend backend,
-		       uint64_t slots, uint64_t arena_bytes);
+int count_table_create(struct count_table *table,
+		       enum shatomic_backend backend, uint64_t slots,
+		       uint64_t arena_bytes);
 int count_table_import(struct count_table *table, int fd);
 void count_table_close(struct count_table *table);
 

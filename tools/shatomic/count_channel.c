@@ -16,9 +16,9 @@ union descriptor_control {
 
 int count_send(int socket, const struct count_message *message, int fd)
 {
-	struct iovec data = {(void *)message, sizeof(*message)};
-	union descriptor_control control = {0};
-	struct msghdr header = {.msg_iov = &data, .msg_iovlen = 1};
+	struct iovec data = { (void *)message, sizeof(*message) };
+	union descriptor_control control = { 0 };
+	struct msghdr header = { .msg_iov = &data, .msg_iovlen = 1 };
 	ssize_t sent;
 
 	if (fd >= 0) {
@@ -37,7 +37,7 @@ int count_send(int socket, const struct count_message *message, int fd)
 
 int count_receive(int socket, struct count_message *message, int *fd)
 {
-	struct iovec data = {message, sizeof(*message)};
+	struct iovec data = { message, sizeof(*message) };
 	union descriptor_control control;
 	struct msghdr header = {
 		.msg_iov = &data,

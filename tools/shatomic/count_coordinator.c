@@ -23,7 +23,7 @@
 #define BYTES_PER_SLOT 32
 /* ...within these bounds: more may be streamed, and it can grow. */
 #define FIRST_SLOTS_LEAST (1ULL << 12)
-#define FIRST_SLOTS_MOST  (1ULL << 18)
+#define FIRST_SLOTS_MOST (1ULL << 18)
 
 /* Room for a record with a word of 16 bytes, were all slots used. */
 #define ARENA_BYTES_PER_SLOT 24
@@ -86,9 +86,8 @@ static int add_generation(struct coordinator *coordinator, uint64_t slots,
 	if (count_table_create(&result->tables[result->table_count],
 			       coordinator->options->backend, slots,
 			       arena_bytes)) {
-		tool_complain(
-			"no %llu bytes of shared memory for the table: %s",
-			(unsigned long long)bytes, shatomic_error());
+		tool_complain("no %llu bytes of shared memory for the table: %s",
+			      (unsigned long long)bytes, shatomic_error());
 		return -ENOMEM;
 	}
 	result->table_count++;
@@ -141,7 +140,7 @@ static int give_generation(struct coordinator *coordinator,
 			   const struct link *link,
 			   const struct count_message *wanted)
 {
-	const struct count_message answer = {.type = COUNT_HAVE_GENERATION};
+	const struct count_message answer = { .type = COUNT_HAVE_GENERATION };
 	const struct count_result *result = coordinator->result;
 	int error;
 
@@ -170,19 +169,17 @@ static int reap(struct coordinator *coordinator, struct link *link)
 		return 0;
 	count_progress_erase(&coordinator->progress);
 	if (WIFSIGNALED(status))
-		tool_complain("worker %d was killed by signal %d; counts would "
-			      "be incomplete",
+		tool_complain("worker %d was killed by signal %d; counts would be incomplete",
 			      link->pid, WTERMSIG(status));
 	else
-		tool_complain("worker %d ended with status %d; counts would be "
-			      "incomplete",
+		tool_complain("worker %d ended with status %d; counts would be incomplete",
 			      link->pid, WEXITSTATUS(status));
 	return -ECHILD;
 }
 
 static int serve(struct coordinator *coordinator, struct link *link)
 {
-	struct count_message message;
+	struct count_message message = { 0 };
 	int fd;
 
 	if (count_receive(link->socket, &message, &fd))
@@ -205,15 +202,17 @@ static void show_progress(struct coordinator *coordinator)
 static int serve_all(struct coordinator *coordinator)
 {
 	unsigned int workers = coordinator->result->workers;
-	struct pollfd *polls = tool_realloc(NULL, workers + 1, sizeof(*polls));
+	struct pollfd *polls =
+		tool_realloc(NULL, workers + 1, sizeof(*polls));
 	int timeout = coordinator->progress.enabled ? PROGRESS_MS : -1;
 	int error = 0;
 
-	polls[workers] = (struct pollfd){coordinator->signals, POLLIN, 0};
+	polls[workers] = (struct pollfd){ coordinator->signals, POLLIN, 0 };
 	while (!error && coordinator->running) {
 		for (unsigned int i = 0; i < workers; i++)
-			polls[i] = (struct pollfd){coordinator->links[i].socket,
-						   POLLIN, 0};
+			polls[i] = (struct pollfd){
+				coordinator->links[i].socket, POLLIN, 0
+			};
 		if (poll(polls, workers + 1, timeout) < 0 && errno != EINTR)
 			error = -errno;
 		if (polls[workers].revents)
@@ -333,8 +332,7 @@ static int start_workers(struct coordinator *coordinator)
 {
 	int error = 0;
 
-	for (unsigned int i = 0; i < coordinator->result->workers && !error;
-	     i++)
+	for (unsigned int i = 0; i < coordinator->result->workers && !error; i++)
 		error = start_worker(coordinator);
 	return error;
 }
@@ -356,19 +354,17 @@ int count_coordinate(const struct count_options *options,
 		.options = options,
 		.input = input,
 		.result = result,
-		.progress =
-			{
-				.bytes_total =
-					input->streams ? 0 : input->known_bytes,
-				.started = count_now(),
-				.enabled = options->progress,
-			},
+		.progress = {
+			.bytes_total = input->streams ? 0 : input->known_bytes,
+			.started = count_now(),
+			.enabled = options->progress,
+		},
 	};
 	int error;
 
 	result->workers = choose_workers(options, input);
-	coordinator.links =
-		tool_realloc(NULL, result->workers, sizeof(*coordinator.links));
+	coordinator.links = tool_realloc(NULL, result->workers,
+					 sizeof(*coordinator.links));
 	for (unsigned int i = 0; i < result->workers; i++)
 		coordinator.links[i].socket = -1;
 	block_signals(&coordinator);

@@ -61,8 +61,8 @@ static int look_at_input(struct count_file *file)
 	 * neither takes up blocks. That ordinary files may not either does no
 	 * harm: they are streamed.
 	 */
-	file->stream =
-		!file->rereadable || !status.st_size || !status.st_blocks;
+	file->stream = !file->rereadable || !status.st_size ||
+		       !status.st_blocks;
 	file->size = file->stream ? 0 : status.st_size;
 	return 0;
 }
@@ -97,7 +97,7 @@ size_t count_input_init(struct count_input *input, char **names, size_t count,
 		.piece_bytes = piece_bytes,
 	};
 	for (size_t i = 0; i < count; i++) {
-		struct count_file file = {.name = names[i]};
+		struct count_file file = { .name = names[i] };
 		int error = look_at_input(&file);
 
 		if (error) {

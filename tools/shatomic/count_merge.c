@@ -13,7 +13,7 @@
 #include <xxhash.h>
 
 #define HASH_FUNCTION(key, length, hash) ((hash) = XXH3_64bits(key, length))
-#define uthash_fatal(message)		 tool_die("no memory to merge the counts")
+#define uthash_fatal(message) tool_die("no memory to merge the counts")
 #include <uthash.h>
 
 /* A total on its place in the array, with what the hash table needs. */
@@ -93,6 +93,6 @@ void count_merge(const struct count_result *result, struct count_totals *totals)
 	HASH_CLEAR(hh, by_token);
 	free(merged);
 	if (totals->distinct)
-		qsort(totals->totals, totals->distinct, sizeof(*totals->totals),
-		      by_count_then_bytes);
+		qsort(totals->totals, totals->distinct,
+		      sizeof(*totals->totals), by_count_then_bytes);
 }

@@ -9,7 +9,7 @@
 #include "count.h"
 
 #define BAR_COLUMNS 30
-#define ERASE_LINE  "\r\033[K"
+#define ERASE_LINE "\r\033[K"
 
 double count_now(void)
 {
@@ -26,7 +26,7 @@ static void show_bar(double part)
 	int columns = part * BAR_COLUMNS;
 
 	_Static_assert(sizeof(full) == BAR_COLUMNS + 1 &&
-			       sizeof(empty) == BAR_COLUMNS + 1,
+		       sizeof(empty) == BAR_COLUMNS + 1,
 		       "the bar has BAR_COLUMNS columns");
 	fprintf(stderr, "[%.*s%.*s] %3.0f%% ", columns, full,
 		BAR_COLUMNS - columns, empty, 100 * part);

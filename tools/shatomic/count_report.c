@@ -55,8 +55,7 @@ static void print_totals(FILE *stream, const struct count_input *input,
 		header->rows.value / result->seconds);
 	fprintf(stream, "batches:     %" PRIu64 "\n", header->batches.value);
 	fprintf(stream, "generations: %zu\n", result->table_count);
-	fprintf(stream, "backend:     %s, %s\n",
-		tool_backend_name(info.backend),
+	fprintf(stream, "backend:     %s, %s\n", tool_backend_name(info.backend),
 		info.pinned ? "pinned" : "not pinned");
 }
 

@@ -44,7 +44,8 @@ struct count_scanner {
 struct count_scanner *count_scanner_new(enum count_unit unit,
 					const struct count_sink *sink)
 {
-	struct count_scanner *scanner = tool_realloc(NULL, 1, sizeof(*scanner));
+	struct count_scanner *scanner =
+		tool_realloc(NULL, 1, sizeof(*scanner));
 
 	*scanner = (struct count_scanner){
 		.unit = unit,
@@ -175,9 +176,9 @@ static const char *skip_begun(struct count_scanner *scanner)
 	const char *error;
 
 	while (position(scanner) < scanner->piece.end && !scanner->ended) {
-		scanner->begin +=
-			span(scanner->unit, scanner->buffer + scanner->begin,
-			     scanner->filled - scanner->begin);
+		scanner->begin += span(scanner->unit,
+				       scanner->buffer + scanner->begin,
+				       scanner->filled - scanner->begin);
 		if (has_bytes(scanner)) {
 			scanner->begin++;
 			return NULL;
@@ -261,7 +262,7 @@ static const char *scan_tokens(struct count_scanner *scanner)
 /* Bytes are too many for a row each: a piece makes at most 256 of them. */
 static const char *scan_bytes(struct count_scanner *scanner)
 {
-	uint64_t histogram[256] = {0};
+	uint64_t histogram[256] = { 0 };
 	const char *error;
 
 	while (position(scanner) < scanner->piece.end && !scanner->ended) {
@@ -294,6 +295,6 @@ const char *count_scan(struct count_scanner *scanner, int fd,
 	/* The byte before a piece tells whether a token goes on into it. */
 	scanner->offset = piece->begin - begun_before;
 	scanner->ended = false;
-	return scanner->unit == COUNT_BYTES ? scan_bytes(scanner)
-					    : scan_tokens(scanner);
+	return scanner->unit == COUNT_BYTES ? scan_bytes(scanner) :
+					      scan_tokens(scanner);
 }

@@ -18,7 +18,7 @@ _Static_assert(sizeof(struct count_header) <= SLOTS_OFFSET,
 	       "the header must end before the slots");
 
 /* What a worker takes from the arena at a time; less from a small one. */
-#define ARENA_PIECE_BYTES  (64ULL << 10)
+#define ARENA_PIECE_BYTES (64ULL << 10)
 #define ARENA_PIECES_LEAST 64
 
 struct count_token count_token_make(const unsigned char *bytes, size_t length)
@@ -44,8 +44,9 @@ static void attach(struct count_table *table, struct shatomic_region *region)
 	table->slots = (struct count_slot *)(base + SLOTS_OFFSET);
 }
 
-int count_table_create(struct count_table *table, enum shatomic_backend backend,
-		       uint64_t slots, uint64_t arena_bytes)
+int count_table_create(struct count_table *table,
+		       enum shatomic_backend backend, uint64_t slots,
+		       uint64_t arena_bytes)
 {
 	uint64_t arena_begin = SLOTS_OFFSET + slots * sizeof(struct count_slot);
 	struct shatomic_create_options options = {
@@ -91,8 +92,8 @@ static struct count_record *record_at(const struct count_table *table,
 	return (struct count_record *)((unsigned char *)table->header + offset);
 }
 
-static struct count_record *referred_record(const struct count_table *table,
-					    uint64_t reference)
+static struct count_record *
+referred_record(const struct count_table *table, uint64_t reference)
 {
 	return record_at(table, reference & ((1ULL << COUNT_TAG_SHIFT) - 1));
 }
@@ -228,7 +229,6 @@ struct count_slot *count_table_insert(const struct count_table *table,
 				&table->header->slots_used.value, 1);
 			return slot;
 		}
-		/* Another was first, perhaps with this very token: look again.
-		 */
+		/* Another was first, perhaps with this very token: look again. */
 	}
 }

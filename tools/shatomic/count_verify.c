@@ -70,17 +70,16 @@ static void append_byte(struct recount *recount, int byte)
 {
 	if (recount->length == recount->capacity) {
 		recount->capacity = 2 * recount->capacity;
-		recount->token =
-			tool_realloc(recount->token, recount->capacity, 1);
+		recount->token = tool_realloc(recount->token,
+					      recount->capacity, 1);
 	}
 	recount->token[recount->length++] = byte;
 }
 
 static bool separates(enum count_unit unit, int byte)
 {
-	return unit == COUNT_LINES
-		       ? byte == '\n'
-		       : byte != '\0' && strchr(" \t\n\v\f\r", byte);
+	return unit == COUNT_LINES ? byte == '\n' :
+				     byte != '\0' && strchr(" \t\n\v\f\r", byte);
 }
 
 static void take_byte(struct recount *recount, int byte)
@@ -156,7 +155,7 @@ static void free_table(struct recount *recount)
 {
 	struct seen *seen, *next;
 
-	HASH_ITER (hh, recount->table, seen, next) {
+	HASH_ITER(hh, recount->table, seen, next) {
 		HASH_DEL(recount->table, seen);
 		free(seen);
 	}
@@ -182,7 +181,8 @@ int count_verify(const struct count_options *options,
 		fprintf(stream, "not verified: %" PRIu64 " tokens differ\n",
 			differences);
 	else
-		fprintf(stream, "verified: %u distinct, %" PRIu64 " tokens\n",
+		fprintf(stream,
+			"verified: %u distinct, %" PRIu64 " tokens\n",
 			HASH_COUNT(recount.table), recount.tokens);
 	free_table(&recount);
 	return differences ? TOOL_DIFFERED : TOOL_OK;

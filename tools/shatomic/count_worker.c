@@ -43,7 +43,7 @@ _Noreturn static void fail(const struct worker *worker, const char *format, ...)
 
 _Noreturn static void fail(const struct worker *worker, const char *format, ...)
 {
-	struct count_message message = {.type = COUNT_FAILED};
+	struct count_message message = { .type = COUNT_FAILED };
 	va_list arguments;
 
 	va_start(arguments, format);
@@ -61,7 +61,7 @@ static void add_table(struct worker *worker, const struct count_table *table)
 	pending->offsets = tool_realloc(NULL, rows, sizeof(uint64_t));
 	pending->operands = tool_realloc(NULL, rows, sizeof(uint64_t));
 	worker->tables[worker->table_count++] = *table;
-	worker->arena = (struct count_arena){0};
+	worker->arena = (struct count_arena){ 0 };
 }
 
 /* The newest generation is closed: get the next one. */
@@ -174,8 +174,9 @@ static void count_pieces(struct worker *worker, struct count_scanner *scanner)
 	const char *error;
 	int fd = -1;
 
-	while (count_input_piece(
-		worker->input, shatomic_fetch_and_add_u64(cursor, 1), &piece)) {
+	while (count_input_piece(worker->input,
+				 shatomic_fetch_and_add_u64(cursor, 1),
+				 &piece)) {
 		if (piece.file != open_file) {
 			if (open_file)
 				close(fd);

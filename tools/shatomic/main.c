@@ -20,7 +20,7 @@ static int command_help(int argc, char **argv);
 
 #define COMMAND(name, summary)                                                 \
 	{                                                                      \
-#name, "shatomic " #name, command_##name, summary              \
+		#name, "shatomic " #name, command_##name, summary              \
 	}
 
 static const struct command commands[] = {
@@ -31,8 +31,7 @@ static const struct command commands[] = {
 	COMMAND(set, "set a word of a region"),
 	COMMAND(op, "run one atomic operation on a region"),
 	COMMAND(rm, "remove names; memory stays for those who have it open"),
-	COMMAND(count,
-		"count words, lines or bytes of files by many processes"),
+	COMMAND(count, "count words, lines or bytes of files by many processes"),
 	COMMAND(help, "show this help, or that of a command"),
 };
 
@@ -109,11 +108,12 @@ static int run_command(const struct command *command, int argc, char **argv)
 static int command_help(int argc, char **argv)
 {
 	static char help_option[] = "--help";
-	const struct command *command = argc > 1 ? find_command(argv[1]) : NULL;
+	const struct command *command =
+		argc > 1 ? find_command(argv[1]) : NULL;
 
 	if (command && command->run != command_help)
 		return run_command(command, 2,
-				   (char *[]){NULL, help_option, NULL});
+				   (char *[]){ NULL, help_option, NULL });
 	argp_help(&main_argp, stdout, ARGP_HELP_STD_HELP, (char *)"shatomic");
 	return TOOL_OK;
 }

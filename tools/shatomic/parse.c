@@ -61,8 +61,7 @@ size_t parse_size(const char *what, const char *text)
 		return number;
 	suffix = strchr(suffixes, toupper((unsigned char)*end));
 	if (!suffix || end[1])
-		tool_die("%s: '%s' is not a size: a number, then nothing, K, "
-			 "M, G or T",
+		tool_die("%s: '%s' is not a size: a number, then nothing, K, M, G or T",
 			 what, text);
 	shift = 10 * (suffix - suffixes + 1);
 	if (number > SIZE_MAX >> shift)
@@ -127,13 +126,11 @@ static error_t parse_backend(int key, char *text, struct argp_state *state)
 }
 
 const struct argp tool_backend_argp = {
-	.options =
-		(const struct argp_option[]){
-			{"backend", 'b', "BACKEND", 0,
-			 "Where regions are: device, memfd, or auto (the "
-			 "default)",
-			 0},
-			{0},
-		},
+	.options = (const struct argp_option[]){
+		{ "backend", 'b', "BACKEND", 0,
+		  "Where regions are: device, memfd, or auto (the default)",
+		  0 },
+		{ 0 },
+	},
 	.parser = parse_backend,
 };

@@ -10,8 +10,8 @@
 #include "tool.h"
 
 static const struct argp_child backend_child[] = {
-	{&tool_backend_argp, 0, NULL, 0},
-	{0},
+	{ &tool_backend_argp, 0, NULL, 0 },
+	{ 0 },
 };
 
 enum {
@@ -56,13 +56,14 @@ static error_t parse_create(int key, char *text, struct argp_state *state)
 int command_create(int argc, char **argv)
 {
 	static const struct argp_option option_list[] = {
-		{"size", 's', "SIZE", 0,
-		 "Bytes, also with K, M, G or T (default 4K)", 0},
-		{"mode", 'm', "OCTAL", 0,
-		 "Permission bits, less the umask (default 0600)", 0},
-		{"huge", KEY_HUGE, NULL, 0, "Huge pages or failure", 0},
-		{"pinned", KEY_PINNED, NULL, 0, "Pinned memory or failure", 0},
-		{0},
+		{ "size", 's', "SIZE", 0,
+		  "Bytes, also with K, M, G or T (default 4K)", 0 },
+		{ "mode", 'm', "OCTAL", 0,
+		  "Permission bits, less the umask (default 0600)", 0 },
+		{ "huge", KEY_HUGE, NULL, 0, "Huge pages or failure", 0 },
+		{ "pinned", KEY_PINNED, NULL, 0, "Pinned memory or failure",
+		  0 },
+		{ 0 },
 	};
 	static const struct argp argp = {
 		.options = option_list,
@@ -71,7 +72,7 @@ int command_create(int argc, char **argv)
 		.doc = "Create a region that stays until `shatomic rm'.",
 		.children = backend_child,
 	};
-	struct shatomic_create_options options = {.length = 4096};
+	struct shatomic_create_options options = { .length = 4096 };
 	struct shatomic_region *region;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &options);
@@ -128,15 +129,15 @@ int command_ls(int argc, char **argv)
 		.doc = "List the named regions; sizes are in bytes.",
 		.children = backend_child,
 	};
-	struct names_arguments arguments = {0};
+	struct names_arguments arguments = { 0 };
 	struct shatomic_list_entry *entries;
 	size_t count;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &arguments);
 	if (shatomic_list(arguments.backend, &entries, &count))
 		tool_die("%s", shatomic_error());
-	printf("%-20s %14s %14s %-4s %8s %8s\n", "NAME", "SIZE", "HUGE", "MODE",
-	       "OWNER", "GROUP");
+	printf("%-20s %14s %14s %-4s %8s %8s\n", "NAME", "SIZE", "HUGE",
+	       "MODE", "OWNER", "GROUP");
 	for (size_t i = 0; i < count; i++)
 		printf("%-20s %14llu %14llu %04o %8u %8u\n", entries[i].name,
 		       (unsigned long long)entries[i].region_size,
@@ -154,7 +155,7 @@ int command_info(int argc, char **argv)
 		.doc = "Show what a region is.",
 		.children = backend_child,
 	};
-	struct names_arguments arguments = {.least = 1, .most = 1};
+	struct names_arguments arguments = { .least = 1, .most = 1 };
 	struct shatomic_region *region;
 	struct shatomic_info info;
 
@@ -183,7 +184,7 @@ int command_rm(int argc, char **argv)
 		.doc = "Remove names; memory stays for those who have it open.",
 		.children = backend_child,
 	};
-	struct names_arguments arguments = {.least = 1, .most = argc};
+	struct names_arguments arguments = { .least = 1, .most = argc };
 	int status = TOOL_OK;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &arguments);

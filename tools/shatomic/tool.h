@@ -19,9 +19,9 @@
  * @TOOL_TROUBLE: Not done, or not all of it.
  */
 enum tool_exit {
-	TOOL_OK = 0,
-	TOOL_DIFFERED = 1,
-	TOOL_TROUBLE = 2,
+	TOOL_OK		= 0,
+	TOOL_DIFFERED	= 1,
+	TOOL_TROUBLE	= 2,
 };
 
 /* The command that runs, for messages; NULL before one is known. */
@@ -32,8 +32,8 @@ void tool_complain(const char *format, ...)
 	__attribute__((format(printf, 1, 2)));
 
 /* The same, then end the process with TOOL_TROUBLE. */
-_Noreturn void tool_die(const char *format, ...)
-	__attribute__((format(printf, 1, 2)));
+void tool_die(const char *format, ...)
+	__attribute__((noreturn, format(printf, 1, 2)));
 
 /* reallocarray(3) that ends the process when there is no memory. */
 void *tool_realloc(void *memory, size_t count, size_t size);

@@ -96,32 +96,24 @@ static error_t parse_word(int key, char *text, struct argp_state *state)
 }
 
 static const struct argp_child backend_child[] = {
-	{&tool_backend_argp, 0, NULL, 0},
-	{0},
+	{ &tool_backend_argp, 0, NULL, 0 },
+	{ 0 },
 };
 
 #define WIDTH_OPTION                                                           \
-	{                                                                      \
-		"width", 'w', "BYTES", 0,                                      \
-			"Width of a word: 1, 2, 4 or 8 (default)", 0           \
-	}
+	{ "width", 'w', "BYTES", 0, "Width of a word: 1, 2, 4 or 8 (default)", 0 }
 
-#define HEX_OPTION                                                             \
-	{                                                                      \
-		"hex", KEY_HEX, NULL, 0, "Print in hexadecimal", 0             \
-	}
+#define HEX_OPTION { "hex", KEY_HEX, NULL, 0, "Print in hexadecimal", 0 }
 
 #define DIGIT_OPTION(digit)                                                    \
-	{                                                                      \
-		NULL, digit, "", OPTION_HIDDEN | OPTION_ARG_OPTIONAL, NULL, 0  \
-	}
+	{ NULL, digit, "", OPTION_HIDDEN | OPTION_ARG_OPTIONAL, NULL, 0 }
 
 /* Options that negative numbers look like, see parse_word(). */
 #define NEGATIVE_NUMBERS                                                       \
 	DIGIT_OPTION('0'), DIGIT_OPTION('1'), DIGIT_OPTION('2'),               \
-		DIGIT_OPTION('3'), DIGIT_OPTION('4'), DIGIT_OPTION('5'),       \
-		DIGIT_OPTION('6'), DIGIT_OPTION('7'), DIGIT_OPTION('8'),       \
-		DIGIT_OPTION('9')
+	DIGIT_OPTION('3'), DIGIT_OPTION('4'), DIGIT_OPTION('5'),               \
+	DIGIT_OPTION('6'), DIGIT_OPTION('7'), DIGIT_OPTION('8'),               \
+	DIGIT_OPTION('9')
 
 static uint64_t parse_offset(const char *text)
 {
@@ -184,9 +176,9 @@ int command_get(int argc, char **argv)
 {
 	static const struct argp_option option_list[] = {
 		WIDTH_OPTION,
-		{"count", 'n', "N", 0, "Number of words (default 1)", 0},
+		{ "count", 'n', "N", 0, "Number of words (default 1)", 0 },
 		HEX_OPTION,
-		{0},
+		{ 0 },
 	};
 	static const struct argp argp = {
 		.options = option_list,
@@ -196,10 +188,7 @@ int command_get(int argc, char **argv)
 		.children = backend_child,
 	};
 	struct word_arguments arguments = {
-		.width = 8,
-		.count = 1,
-		.least = 2,
-		.most = 2,
+		.width = 8, .count = 1, .least = 2, .most = 2,
 	};
 	struct shatomic_region *region;
 	uint64_t offset;
@@ -210,8 +199,8 @@ int command_get(int argc, char **argv)
 			   SHATOMIC_OPEN_READ_ONLY);
 	check_words(region, &arguments, offset);
 	while (arguments.count) {
-		uint64_t count =
-			arguments.count < GET_ROWS ? arguments.count : GET_ROWS;
+		uint64_t count = arguments.count < GET_ROWS ? arguments.count :
+							      GET_ROWS;
 
 		get_words(region, &arguments, offset, count);
 		offset += count * arguments.width;
@@ -226,17 +215,16 @@ int command_set(int argc, char **argv)
 	static const struct argp_option option_list[] = {
 		WIDTH_OPTION,
 		NEGATIVE_NUMBERS,
-		{0},
+		{ 0 },
 	};
 	static const struct argp argp = {
 		.options = option_list,
 		.parser = parse_word,
 		.args_doc = "NAME OFFSET VALUE",
-		.doc = "Set a word of a region. VALUE is decimal or 0x "
-		       "hexadecimal, and may be negative.",
+		.doc = "Set a word of a region. VALUE is decimal or 0x hexadecimal, and may be negative.",
 		.children = backend_child,
 	};
-	struct word_arguments arguments = {.width = 8, .least = 3, .most = 3};
+	struct word_arguments arguments = { .width = 8, .least = 3, .most = 3 };
 	struct shatomic_region *region;
 	uint64_t offset, value;
 
@@ -279,10 +267,10 @@ static int run_op(const struct word_arguments *arguments, unsigned int op,
 {
 	const char *name = arguments->positions[0];
 	uint64_t offset = parse_offset(arguments->positions[2]);
-	uint64_t operand, comparand, result;
+	uint64_t operand, comparand, result = 0;
 	struct shatomic_region *peer = NULL;
 	struct shatomic_region *region;
-	uint8_t row_status;
+	uint8_t row_status = SHATOMIC_ROW_NOT_RUN;
 	struct shatomic_batch batch = {
 		.op = op,
 		.width = arguments->width,
@@ -305,9 +293,9 @@ static int run_op(const struct word_arguments *arguments, unsigned int op,
 	region = tool_open(arguments->backend, name,
 			   op == SHATOMIC_OP_GET ? SHATOMIC_OPEN_READ_ONLY : 0);
 	if (needs & SHATOMIC_NEEDS_PEER) {
-		peer = tool_open(
-			arguments->backend, arguments->peer,
-			op == SHATOMIC_OP_STORE ? SHATOMIC_OPEN_READ_ONLY : 0);
+		peer = tool_open(arguments->backend, arguments->peer,
+				 op == SHATOMIC_OP_STORE ?
+					 SHATOMIC_OPEN_READ_ONLY : 0);
 		batch.peers = &peer;
 		batch.peer_count = 1;
 		batch.peer_offsets = &arguments->peer_offset;
@@ -316,8 +304,8 @@ static int run_op(const struct word_arguments *arguments, unsigned int op,
 	print_word(arguments, result);
 	shatomic_close(peer);
 	shatomic_close(region);
-	return row_status == SHATOMIC_ROW_COMPARE_FAILED ? TOOL_DIFFERED
-							 : TOOL_OK;
+	return row_status == SHATOMIC_ROW_COMPARE_FAILED ? TOOL_DIFFERED :
+							   TOOL_OK;
 }
 
 /* argp's hook into its help: lists the operations that the library has. */
@@ -345,27 +333,24 @@ int command_op(int argc, char **argv)
 {
 	static const struct argp_option option_list[] = {
 		WIDTH_OPTION,
-		{"peer", KEY_PEER, "NAME", 0,
-		 "Region that the operation's other word is in", 0},
-		{"peer-offset", KEY_PEER_OFFSET, "N", 0,
-		 "Offset of the other word (default 0)", 0},
+		{ "peer", KEY_PEER, "NAME", 0,
+		  "Region that the operation's other word is in", 0 },
+		{ "peer-offset", KEY_PEER_OFFSET, "N", 0,
+		  "Offset of the other word (default 0)", 0 },
 		HEX_OPTION,
 		NEGATIVE_NUMBERS,
-		{0},
+		{ 0 },
 	};
 	static const struct argp argp = {
 		.options = option_list,
 		.parser = parse_word,
 		.args_doc = "NAME OPERATION OFFSET [OPERAND] [COMPARAND]",
-		.doc = "Run one atomic operation and print its result. The "
-		       "exit status is 1 when a comparison did not hold.\v",
+		.doc = "Run one atomic operation and print its result. The exit status is 1 when a comparison did not hold.\v",
 		.children = backend_child,
 		.help_filter = append_operations,
 	};
 	struct word_arguments arguments = {
-		.width = 8,
-		.least = 3,
-		.most = MOST_POSITIONS,
+		.width = 8, .least = 3, .most = MOST_POSITIONS,
 	};
 	int op, needs;
 
