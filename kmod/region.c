@@ -120,6 +120,7 @@ static struct shatomic_region *region_alloc(const struct shatomic_ioc_create *cr
 		return ERR_PTR(-ENOMEM);
 	}
 
+	/* This one is that of shatomic_region_create(). */
 	atomic_set(&region->files, 1);
 	region->size = create->region_size;
 	region->create_flags = create->flags;
@@ -155,7 +156,7 @@ struct file *shatomic_region_create(const struct shatomic_ioc_create *create,
 {
 	struct shatomic_region *region;
 	char label[sizeof("shatomic:") + SHATOMIC_NAME_SIZE];
-	struct file *file;
+	struct file *file, *opened;
 	int ret;
 
 	region = region_alloc(create, limit);
@@ -180,13 +181,16 @@ struct file *shatomic_region_create(const struct shatomic_ioc_create *create,
 	file_inode(file)->i_mode = S_IFREG |
 		(region->name[0] ? create->mode & ~current_umask() : 0600);
 	file_inode(file)->i_private = region;
-	/* Files opened on the inode later get these by themselves. */
 	file_inode(file)->i_fop = &region_fops;
-	file->f_op = &region_fops;
-	/* The last fput drops a reference to the owner of f_op. */
-	__module_get(THIS_MODULE);
 	*limit = SHATOMIC_LIMIT_NONE;
-	return file;
+
+	/* As every later one, the first descriptor is an opened file. */
+	opened = dentry_open(&file->f_path, O_RDWR | O_LARGEFILE,
+			     current_cred());
+	if (atomic_dec_and_test(&region->files))
+		region_free(region);
+	fput(file);
+	return opened;
 
 err_pages:
 	shatomic_pages_drop(&region->pages);

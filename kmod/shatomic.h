@@ -63,7 +63,7 @@ void shatomic_pages_drop(struct shatomic_pages *pages);
 
 /**
  * struct shatomic_region - A region; lives as long as any file on its inode
- * @files: How many files there are.
+ * @files: How many files there are; one more while it is being created.
  * @size: Size in bytes.
  * @create_flags: enum shatomic_create_flags
  * @charge: What it is charged for.

@@ -1,0 +1,517 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The kernel ABI by bare ioctls: extensible structures, the errno contract,
+ * and what is in the structures.
+ */
+#include "common.h"
+
+#include <stddef.h>
+#include <sys/ioctl.h>
+
+#define DEVICE "/dev/shatomic"
+
+/* The ABI: neither sizes nor places may ever change, only grow at the end. */
+#define SIZE_IS(type, size)                                                   \
+	_Static_assert(sizeof(struct type) == (size), #type)
+#define PLACE_IS(type, field, place)                                          \
+	_Static_assert(offsetof(struct type, field) == (place), #type "." #field)
+
+SIZE_IS(shatomic_ioc_info, 192);
+PLACE_IS(shatomic_ioc_info, max_region_bytes, 16);
+PLACE_IS(shatomic_ioc_info, max_regions, 40);
+PLACE_IS(shatomic_ioc_info, max_batch_rows, 48);
+PLACE_IS(shatomic_ioc_info, op_widths, 64);
+SIZE_IS(shatomic_ioc_create, 96);
+PLACE_IS(shatomic_ioc_create, region_size, 8);
+PLACE_IS(shatomic_ioc_create, fd, 16);
+PLACE_IS(shatomic_ioc_create, limit, 24);
+PLACE_IS(shatomic_ioc_create, name, 32);
+SIZE_IS(shatomic_ioc_open, 80);
+PLACE_IS(shatomic_ioc_open, fd, 8);
+PLACE_IS(shatomic_ioc_open, name, 16);
+SIZE_IS(shatomic_ioc_unlink, 80);
+PLACE_IS(shatomic_ioc_unlink, name, 16);
+SIZE_IS(shatomic_list_entry, 96);
+PLACE_IS(shatomic_list_entry, name, 32);
+SIZE_IS(shatomic_ioc_list, 32);
+PLACE_IS(shatomic_ioc_list, entries, 24);
+SIZE_IS(shatomic_ioc_region_info, 112);
+PLACE_IS(shatomic_ioc_region_info, create_flags, 24);
+PLACE_IS(shatomic_ioc_region_info, name, 48);
+SIZE_IS(shatomic_ioc_batch, 136);
+PLACE_IS(shatomic_ioc_batch, rows, 24);
+PLACE_IS(shatomic_ioc_batch, offsets, 48);
+PLACE_IS(shatomic_ioc_batch, peers, 88);
+PLACE_IS(shatomic_ioc_batch, rows_done, 112);
+PLACE_IS(shatomic_ioc_batch, limit, 132);
+
+_Static_assert(SHATOMIC_OP_NAND_AND_FETCH == 17, "operations keep their numbers");
+_Static_assert(SHATOMIC_IOC_BATCH == _IO(0xD7, 0x41), "so do commands");
+
+FIXTURE(abi)
+{
+	int device;
+	int region;
+};
+
+static int create_region(int device, uint64_t size)
+{
+	struct shatomic_ioc_create create = { .size = sizeof(create),
+					      .region_size = size };
+
+	return ioctl(device, SHATOMIC_IOC_CREATE, &create) ? -1 : create.fd;
+}
+
+FIXTURE_SETUP(abi)
+{
+	self->device = open(DEVICE, O_RDWR);
+	ASSERT_LE(0, self->device);
+	self->region = create_region(self->device, 4096);
+	ASSERT_LE(0, self->region);
+}
+
+FIXTURE_TEARDOWN(abi)
+{
+	close(self->region);
+	close(self->device);
+}
+
+/* Each command with arguments that succeed. */
+union arguments {
+	uint32_t size;
+	struct shatomic_ioc_info info;
+	struct shatomic_ioc_create create;
+	struct shatomic_ioc_open open;
+	struct shatomic_ioc_unlink unlink;
+	struct shatomic_ioc_list list;
+	struct shatomic_ioc_region_info region_info;
+	struct shatomic_ioc_batch batch;
+	unsigned char bytes[256];
+};
+
+struct command {
+	const char *what;
+	unsigned long number;
+	size_t size;
+	/* What a caller must have at least. */
+	size_t min_size;
+	bool on_region;
+	/* Where flags are, and a reserved field or 0. */
+	size_t reserved;
+};
+
+#define END_OF(type, field)                                                   \
+	(offsetof(struct type, field) + sizeof(((struct type *)0)->field))
+
+static const struct command commands[] = {
+	{ "INFO", SHATOMIC_IOC_INFO, sizeof(struct shatomic_ioc_info), 8,
+	  false, 0 },
+	{ "CREATE", SHATOMIC_IOC_CREATE, sizeof(struct shatomic_ioc_create),
+	  END_OF(shatomic_ioc_create, mode), false, 0 },
+	{ "OPEN", SHATOMIC_IOC_OPEN, sizeof(struct shatomic_ioc_open),
+	  sizeof(struct shatomic_ioc_open), false, 0 },
+	{ "UNLINK", SHATOMIC_IOC_UNLINK, sizeof(struct shatomic_ioc_unlink),
+	  sizeof(struct shatomic_ioc_unlink), false,
+	  offsetof(struct shatomic_ioc_unlink, reserved) },
+	{ "LIST", SHATOMIC_IOC_LIST, sizeof(struct shatomic_ioc_list),
+	  sizeof(struct shatomic_ioc_list), false,
+	  offsetof(struct shatomic_ioc_list, reserved) },
+	{ "REGION_INFO", SHATOMIC_IOC_REGION_INFO,
+	  sizeof(struct shatomic_ioc_region_info), 8, true,
+	  offsetof(struct shatomic_ioc_region_info, reserved) },
+	{ "BATCH", SHATOMIC_IOC_BATCH, sizeof(struct shatomic_ioc_batch),
+	  END_OF(shatomic_ioc_batch, offsets), true, 0 },
+};
+
+/* Make @args those of a call that succeeds; a name is made where one must be. */
+static void good_arguments(FIXTURE_DATA(abi) *self,
+			   const struct command *command, union arguments *args)
+{
+	struct shatomic_ioc_create create = { .size = sizeof(create),
+					      .region_size = 8, .mode = 0600,
+					      .name = "abi-test" };
+
+	memset(args, 0, sizeof(*args));
+	args->size = command->size;
+	switch (command->number) {
+	case SHATOMIC_IOC_CREATE:
+		args->create.region_size = 4096;
+		break;
+	case SHATOMIC_IOC_OPEN:
+	case SHATOMIC_IOC_UNLINK:
+		strcpy((char *)args->open.name, "abi-test");
+		if (!ioctl(self->device, SHATOMIC_IOC_CREATE, &create))
+			close(create.fd);
+		break;
+	case SHATOMIC_IOC_BATCH:
+		args->batch.width = 8;
+		break;
+	}
+}
+
+static int call(FIXTURE_DATA(abi) *self, const struct command *command,
+		void *args)
+{
+	union arguments *out = args;
+	int fd = command->on_region ? self->region : self->device;
+
+	if (ioctl(fd, command->number, args))
+		return -errno;
+	if (command->number == SHATOMIC_IOC_CREATE)
+		close(out->create.fd);
+	if (command->number == SHATOMIC_IOC_OPEN)
+		close(out->open.fd);
+	return 0;
+}
+
+static void remove_name(FIXTURE_DATA(abi) *self)
+{
+	struct shatomic_ioc_unlink unlink = { .size = sizeof(unlink),
+					      .name = "abi-test" };
+
+	ioctl(self->device, SHATOMIC_IOC_UNLINK, &unlink);
+}
+
+TEST_F(abi, structures_are_extensible)
+{
+	union arguments args;
+	unsigned int i;
+
+	for (i = 0; i < COUNT_OF(commands); i++) {
+		const struct command *command = &commands[i];
+
+		TH_LOG("%s", command->what);
+		good_arguments(self, command, &args);
+		EXPECT_EQ(0, call(self, command, &args));
+		EXPECT_EQ(command->size, args.size);
+
+		good_arguments(self, command, &args);
+		args.size = command->min_size;
+		EXPECT_EQ(0, call(self, command, &args));
+
+		good_arguments(self, command, &args);
+		args.size = command->min_size - 1;
+		EXPECT_EQ(-EINVAL, call(self, command, &args));
+		args.size = 0;
+		EXPECT_EQ(-EINVAL, call(self, command, &args));
+
+		good_arguments(self, command, &args);
+		args.size = command->size + 8;
+		EXPECT_EQ(0, call(self, command, &args));
+
+		good_arguments(self, command, &args);
+		args.size = command->size + 8;
+		args.bytes[command->size] = 1;
+		EXPECT_EQ(-E2BIG, call(self, command, &args));
+		args.bytes[command->size] = 0;
+		args.bytes[command->size + 7] = 1;
+		EXPECT_EQ(-E2BIG, call(self, command, &args));
+		args.size = UINT32_MAX;
+		EXPECT_GT(0, call(self, command, &args));
+	}
+	remove_name(self);
+}
+
+/* What is beyond the size that the caller gave is not written to. */
+TEST_F(abi, short_structures_are_not_overrun)
+{
+	union arguments args;
+	unsigned int i, at;
+
+	for (i = 0; i < COUNT_OF(commands); i++) {
+		const struct command *command = &commands[i];
+
+		good_arguments(self, command, &args);
+		args.size = command->min_size;
+		memset(args.bytes + command->min_size, 0xa5,
+		       sizeof(args) - command->min_size);
+		EXPECT_EQ(0, call(self, command, &args));
+		for (at = command->min_size; at < sizeof(args); at++)
+			ASSERT_EQ(0xa5, args.bytes[at])
+			{
+				TH_LOG("%s byte %u", command->what, at);
+			}
+	}
+	remove_name(self);
+}
+
+TEST_F(abi, unknown_flags_and_reserved_fields)
+{
+	union arguments args;
+	unsigned int i;
+
+	for (i = 0; i < COUNT_OF(commands); i++) {
+		const struct command *command = &commands[i];
+
+		good_arguments(self, command, &args);
+		args.info.flags = 1U << 31;
+		EXPECT_EQ(-EOPNOTSUPP, call(self, command, &args))
+		{
+			TH_LOG("%s", command->what);
+		}
+		if (!command->reserved)
+			continue;
+		good_arguments(self, command, &args);
+		args.bytes[command->reserved] = 1;
+		EXPECT_EQ(-EINVAL, call(self, command, &args))
+		{
+			TH_LOG("%s", command->what);
+		}
+	}
+	remove_name(self);
+}
+
+TEST_F(abi, bad_pointers)
+{
+	union arguments *edge;
+	unsigned int i;
+	char *pages;
+
+	/* A page that is there, and one that is not. */
+	pages = mmap(NULL, 8192, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, pages);
+	ASSERT_EQ(0, munmap(pages + 4096, 4096));
+
+	for (i = 0; i < COUNT_OF(commands); i++) {
+		const struct command *command = &commands[i];
+
+		EXPECT_EQ(-EFAULT, call(self, command, NULL));
+		EXPECT_EQ(-EFAULT, call(self, command, (void *)-4096L));
+		edge = (void *)(pages + 4096 - 4);
+		edge->size = command->size;
+		EXPECT_EQ(-EFAULT, call(self, command, edge));
+	}
+	munmap(pages, 4096);
+}
+
+TEST_F(abi, unknown_commands)
+{
+	uint32_t size = 8;
+
+	EXPECT_EQ(-1, ioctl(self->device, _IO(SHATOMIC_IOC_MAGIC, 0xff), &size));
+	EXPECT_EQ(ENOTTY, errno);
+	EXPECT_EQ(-1, ioctl(self->region, _IO(SHATOMIC_IOC_MAGIC, 0xff), &size));
+	EXPECT_EQ(ENOTTY, errno);
+	EXPECT_EQ(-1, ioctl(self->region, SHATOMIC_IOC_CREATE, &size));
+	EXPECT_EQ(ENOTTY, errno);
+	EXPECT_EQ(-1, ioctl(self->device, SHATOMIC_IOC_BATCH, &size));
+	EXPECT_EQ(ENOTTY, errno);
+	EXPECT_EQ(-1, ioctl(self->device, _IO(0xD8, 0), &size));
+	EXPECT_EQ(ENOTTY, errno);
+}
+
+TEST_F(abi, create_is_checked_by_field)
+{
+	static const struct {
+		uint64_t region_size;
+		uint32_t mode;
+		char name[SHATOMIC_NAME_SIZE];
+		int err;
+		uint32_t field;
+	} cases[] = {
+		{ 0, 0, "", EINVAL, SHATOMIC_FIELD_REGION_SIZE },
+		{ UINT64_MAX, 0, "", EINVAL, SHATOMIC_FIELD_REGION_SIZE },
+		{ 8, 0600, "", EINVAL, SHATOMIC_FIELD_MODE },
+		{ 8, 01000, "abi-test", EINVAL, SHATOMIC_FIELD_MODE },
+		{ 8, 0600, ".abi", EINVAL, SHATOMIC_FIELD_NAME },
+		{ 8, 0600, "a/b", EINVAL, SHATOMIC_FIELD_NAME },
+		{ 8, 0600, "a b", EINVAL, SHATOMIC_FIELD_NAME },
+		{ 8, 0600, "a\x7f", EINVAL, SHATOMIC_FIELD_NAME },
+		{ 8, 0600, "a\x80", EINVAL, SHATOMIC_FIELD_NAME },
+		{ 8, 0600, "a\0b", EINVAL, SHATOMIC_FIELD_NAME },
+		{ 8, 0600, "\0b", EINVAL, SHATOMIC_FIELD_NAME },
+		/* 64 bytes leave no room for the NUL. */
+		{ 8, 0600,
+		  "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+		  EINVAL, SHATOMIC_FIELD_NAME },
+	};
+	struct shatomic_ioc_create create;
+	unsigned int i;
+
+	for (i = 0; i < COUNT_OF(cases); i++) {
+		create = (struct shatomic_ioc_create){
+			.size = sizeof(create), .fd = -7,
+			.region_size = cases[i].region_size,
+			.mode = cases[i].mode,
+		};
+		memcpy(create.name, cases[i].name, sizeof(create.name));
+		EXPECT_EQ(-1, ioctl(self->device, SHATOMIC_IOC_CREATE, &create));
+		EXPECT_EQ(cases[i].err, errno)
+		{
+			TH_LOG("case %u", i);
+		}
+		EXPECT_EQ(cases[i].field, create.error_field)
+		{
+			TH_LOG("case %u", i);
+		}
+		EXPECT_EQ(-7, create.fd);
+	}
+}
+
+TEST_F(abi, the_longest_name)
+{
+	struct shatomic_ioc_create create = { .size = sizeof(create),
+					      .region_size = 8, .mode = 0600 };
+	struct shatomic_ioc_unlink unlink = { .size = sizeof(unlink) };
+
+	memset(create.name, '~', SHATOMIC_NAME_SIZE - 1);
+	memcpy(unlink.name, create.name, sizeof(unlink.name));
+	ASSERT_EQ(0, ioctl(self->device, SHATOMIC_IOC_CREATE, &create));
+	close(create.fd);
+	EXPECT_EQ(0, ioctl(self->device, SHATOMIC_IOC_UNLINK, &unlink));
+}
+
+TEST_F(abi, descriptors_are_close_on_exec)
+{
+	EXPECT_EQ(FD_CLOEXEC, fcntl(self->region, F_GETFD));
+}
+
+TEST_F(abi, info_is_sane)
+{
+	struct shatomic_ioc_info info = { .size = sizeof(info) };
+	unsigned int op;
+
+	ASSERT_EQ(0, ioctl(self->device, SHATOMIC_IOC_INFO, &info));
+	EXPECT_EQ(SHATOMIC_ABI_VERSION, info.abi_version);
+	EXPECT_EQ(SHATOMIC_OP_COUNT, info.op_count);
+	EXPECT_LT(0, info.max_region_bytes);
+	EXPECT_LE(info.max_region_bytes, info.max_pinned_bytes);
+	EXPECT_EQ(4096, info.pinned_bytes);
+	EXPECT_EQ(1, info.regions);
+	EXPECT_LT(1, info.max_regions);
+	EXPECT_LE(256, info.slice_rows);
+	EXPECT_LT(info.slice_rows, info.max_batch_rows);
+	for (op = 0; op < SHATOMIC_OP_SLOTS; op++)
+		EXPECT_EQ(op < SHATOMIC_OP_COUNT ? 0x8b : 0,
+			  info.op_widths[op]);
+}
+
+TEST_F(abi, list_counts_and_cuts)
+{
+	struct shatomic_list_entry entries[2];
+	struct shatomic_ioc_list list = { .size = sizeof(list) };
+	union arguments args;
+	uint64_t long_entries[2][16];
+
+	good_arguments(self, &commands[2], &args);
+	ASSERT_EQ(0, ioctl(self->device, SHATOMIC_IOC_LIST, &list));
+	EXPECT_EQ(1, list.count);
+
+	memset(entries, 0xa5, sizeof(entries));
+	list.capacity = 2;
+	list.entry_size = sizeof(entries[0]);
+	list.entries = (uintptr_t)entries;
+	ASSERT_EQ(0, ioctl(self->device, SHATOMIC_IOC_LIST, &list));
+	EXPECT_EQ(1, list.count);
+	EXPECT_STREQ("abi-test", (char *)entries[0].name);
+	EXPECT_EQ(8, entries[0].region_size);
+	EXPECT_EQ(0, entries[0].reserved);
+	EXPECT_EQ(0xa5, entries[1].name[0]);
+
+	/* A caller whose entries are longer than the kernel's. */
+	memset(long_entries, 0xa5, sizeof(long_entries));
+	list.entry_size = sizeof(long_entries[0]);
+	list.entries = (uintptr_t)long_entries;
+	ASSERT_EQ(0, ioctl(self->device, SHATOMIC_IOC_LIST, &list));
+	EXPECT_EQ(8, long_entries[0][0]);
+	EXPECT_EQ(0, long_entries[0][12]);
+	EXPECT_EQ(0, long_entries[0][15]);
+
+	list.entries = 8;
+	EXPECT_EQ(-1, ioctl(self->device, SHATOMIC_IOC_LIST, &list));
+	EXPECT_EQ(EFAULT, errno);
+	remove_name(self);
+}
+
+TEST_F(abi, batch_tells_bad_columns)
+{
+	uint64_t offset = 0, operand = 5, result;
+	struct shatomic_ioc_batch good = {
+		.size = sizeof(good), .op = SHATOMIC_OP_FETCH_AND_ADD,
+		.width = 8, .rows = 1, .offsets = (uintptr_t)&offset,
+		.operands = (uintptr_t)&operand,
+		.results = (uintptr_t)&result,
+	};
+	struct shatomic_ioc_batch batch = good;
+	uint64_t word = 0;
+
+	batch.offsets = 8;
+	EXPECT_EQ(-1, ioctl(self->region, SHATOMIC_IOC_BATCH, &batch));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(SHATOMIC_FIELD_OFFSETS, batch.error_field);
+	EXPECT_EQ(0, batch.rows_done);
+
+	batch = good;
+	batch.operands = UINT64_MAX - 4096;
+	EXPECT_EQ(-1, ioctl(self->region, SHATOMIC_IOC_BATCH, &batch));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(SHATOMIC_FIELD_OPERANDS, batch.error_field);
+	EXPECT_EQ(0, batch.rows_done);
+	EXPECT_EQ(8, pread(self->region, &word, 8, 0));
+	EXPECT_EQ(0, word);
+
+	/* A row whose result can't be written has run. */
+	batch = good;
+	batch.results = 8;
+	EXPECT_EQ(-1, ioctl(self->region, SHATOMIC_IOC_BATCH, &batch));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(SHATOMIC_FIELD_RESULTS, batch.error_field);
+	EXPECT_EQ(1, batch.rows_done);
+	EXPECT_EQ(8, pread(self->region, &word, 8, 0));
+	EXPECT_EQ(5, word);
+}
+
+TEST_F(abi, batch_tells_bad_peers)
+{
+	uint64_t offset = 0;
+	int32_t peers[2] = { self->region, self->device };
+	struct shatomic_ioc_batch batch = {
+		.size = sizeof(batch), .op = SHATOMIC_OP_STORE, .width = 8,
+		.rows = 1, .offsets = (uintptr_t)&offset,
+		.peers = (uintptr_t)peers, .peer_count = 1,
+		.peer_offsets = (uintptr_t)&offset,
+	};
+
+	EXPECT_EQ(0, ioctl(self->region, SHATOMIC_IOC_BATCH, &batch));
+	peers[0] = self->device;
+	EXPECT_EQ(-1, ioctl(self->region, SHATOMIC_IOC_BATCH, &batch));
+	EXPECT_EQ(EBADF, errno);
+	EXPECT_EQ(SHATOMIC_FIELD_PEERS, batch.error_field);
+	peers[0] = -1;
+	EXPECT_EQ(-1, ioctl(self->region, SHATOMIC_IOC_BATCH, &batch));
+	EXPECT_EQ(EBADF, errno);
+	batch.peers = 8;
+	EXPECT_EQ(-1, ioctl(self->region, SHATOMIC_IOC_BATCH, &batch));
+	EXPECT_EQ(EFAULT, errno);
+}
+
+/* A descriptor opened anew by way of /proc, with less than the first had. */
+TEST_F(abi, reopened_read_only)
+{
+	uint64_t offset = 0, operand = 1;
+	struct shatomic_ioc_batch batch = {
+		.size = sizeof(batch), .op = SHATOMIC_OP_FETCH_AND_ADD,
+		.width = 8, .rows = 1, .offsets = (uintptr_t)&offset,
+		.operands = (uintptr_t)&operand,
+	};
+	struct shatomic_ioc_region_info info = { .size = sizeof(info) };
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", self->region);
+	fd = open(path, O_RDONLY);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ioctl(fd, SHATOMIC_IOC_REGION_INFO, &info));
+	EXPECT_EQ(SHATOMIC_OPEN_READ_ONLY, info.open_flags);
+	EXPECT_EQ(-1, ioctl(fd, SHATOMIC_IOC_BATCH, &batch));
+	EXPECT_EQ(EACCES, errno);
+	close(fd);
+	fd = open(path, O_WRONLY);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(-1, ioctl(fd, SHATOMIC_IOC_BATCH, &batch));
+	EXPECT_EQ(EACCES, errno);
+	close(fd);
+}
+
+TEST_HARNESS_MAIN

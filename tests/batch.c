@@ -1,0 +1,868 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Batches, on the backend of SHATOMIC_BACKEND: every operation at every width
+ * against a model written without the engine, order when CPUs share a batch,
+ * and what is refused.
+ */
+#include "common.h"
+
+#define REGION_BYTES 4096
+#define MAX_ROWS 2000
+
+static const uint8_t all_widths[] = { 1, 2, 4, 8 };
+
+static uint64_t width_mask(unsigned int width)
+{
+	return width == 8 ? ~0ULL : (1ULL << (width * 8)) - 1;
+}
+
+static uint64_t load_word(const void *at, unsigned int width)
+{
+	uint64_t u64;
+	uint32_t u32;
+	uint16_t u16;
+
+	switch (width) {
+	case 1:
+		return *(const uint8_t *)at;
+	case 2:
+		memcpy(&u16, at, 2);
+		return u16;
+	case 4:
+		memcpy(&u32, at, 4);
+		return u32;
+	default:
+		memcpy(&u64, at, 8);
+		return u64;
+	}
+}
+
+static void store_word(void *at, unsigned int width, uint64_t value)
+{
+	uint32_t u32 = value;
+	uint16_t u16 = value;
+
+	switch (width) {
+	case 1:
+		*(uint8_t *)at = value;
+		break;
+	case 2:
+		memcpy(at, &u16, 2);
+		break;
+	case 4:
+		memcpy(at, &u32, 4);
+		break;
+	default:
+		memcpy(at, &value, 8);
+	}
+}
+
+/* The new value by an operation without comparison or peer. */
+static uint64_t model_update(unsigned int op, uint64_t old, uint64_t operand)
+{
+	switch (op) {
+	case SHATOMIC_OP_SET:
+	case SHATOMIC_OP_GET_AND_SET:
+		return operand;
+	case SHATOMIC_OP_FETCH_AND_ADD:
+	case SHATOMIC_OP_ADD_AND_FETCH:
+		return old + operand;
+	case SHATOMIC_OP_FETCH_AND_SUB:
+	case SHATOMIC_OP_SUB_AND_FETCH:
+		return old - operand;
+	case SHATOMIC_OP_FETCH_AND_AND:
+	case SHATOMIC_OP_AND_AND_FETCH:
+		return old & operand;
+	case SHATOMIC_OP_FETCH_AND_OR:
+	case SHATOMIC_OP_OR_AND_FETCH:
+		return old | operand;
+	case SHATOMIC_OP_FETCH_AND_XOR:
+	case SHATOMIC_OP_XOR_AND_FETCH:
+		return old ^ operand;
+	case SHATOMIC_OP_FETCH_AND_NAND:
+	case SHATOMIC_OP_NAND_AND_FETCH:
+		return ~(old & operand);
+	default:
+		return old;
+	}
+}
+
+static bool returns_new(unsigned int op)
+{
+	return op == SHATOMIC_OP_SET ||
+	       (op >= SHATOMIC_OP_ADD_AND_FETCH &&
+		op <= SHATOMIC_OP_NAND_AND_FETCH);
+}
+
+/* Run one row on @self and @peer; its result and status. */
+static void model_row(unsigned int op, unsigned int width, void *self,
+		      void *peer, uint64_t operand, uint64_t comparand,
+		      uint64_t *result, uint8_t *status)
+{
+	uint64_t mask = width_mask(width), old = load_word(self, width), new;
+
+	operand &= mask;
+	*status = SHATOMIC_ROW_DONE;
+	switch (op) {
+	case SHATOMIC_OP_STORE:
+		*result = load_word(peer, width);
+		store_word(self, width, *result);
+		return;
+	case SHATOMIC_OP_COMPARE_AND_SET:
+		*result = old == load_word(peer, width);
+		if (*result) {
+			store_word(self, width, operand);
+		} else {
+			store_word(peer, width, old);
+			*status = SHATOMIC_ROW_COMPARE_FAILED;
+		}
+		return;
+	case SHATOMIC_OP_COMPARE_AND_SET_VALUE:
+		*result = old;
+		if (old == (comparand & mask))
+			store_word(self, width, operand);
+		else
+			*status = SHATOMIC_ROW_COMPARE_FAILED;
+		return;
+	}
+	new = model_update(op, old, operand) & mask;
+	store_word(self, width, new);
+	*result = returns_new(op) ? new : old;
+}
+
+FIXTURE(batch)
+{
+	struct shatomic_region *region;
+	struct shatomic_region *peer;
+	unsigned char *memory;
+	unsigned char *peer_memory;
+	unsigned char model[REGION_BYTES];
+	unsigned char peer_model[REGION_BYTES];
+	uint8_t ops[MAX_ROWS];
+	uint8_t widths[MAX_ROWS];
+	uint64_t offsets[MAX_ROWS];
+	uint64_t operands[MAX_ROWS];
+	uint64_t comparands[MAX_ROWS];
+	uint64_t results[MAX_ROWS];
+	uint8_t statuses[MAX_ROWS];
+	uint32_t peer_indexes[MAX_ROWS];
+	uint64_t peer_offsets[MAX_ROWS];
+};
+
+/* Small values make equal words and comparisons that hold likely. */
+static uint64_t interesting_value(void)
+{
+	static const uint64_t values[] = {
+		0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff,
+		0x80000000, 0xffffffff, 0x7fffffffffffffff, 0x8000000000000000,
+		~0ULL,
+	};
+
+	switch (next_random() % 3) {
+	case 0:
+		return values[next_random() % COUNT_OF(values)];
+	case 1:
+		return next_random() % 4;
+	default:
+		return next_random();
+	}
+}
+
+static void fill_random(FIXTURE_DATA(batch) *self, unsigned int rows,
+			unsigned int words)
+{
+	unsigned int i;
+
+	for (i = 0; i < REGION_BYTES; i += 8) {
+		store_word(self->model + i, 8, interesting_value());
+		store_word(self->peer_model + i, 8, interesting_value());
+	}
+	memcpy(self->memory, self->model, REGION_BYTES);
+	memcpy(self->peer_memory, self->peer_model, REGION_BYTES);
+
+	for (i = 0; i < rows; i++) {
+		unsigned int width = all_widths[next_random() % 4];
+
+		self->ops[i] = next_random() % SHATOMIC_OP_COUNT;
+		self->widths[i] = width;
+		self->offsets[i] = next_random() % (words * 8 / width) * width;
+		self->peer_offsets[i] =
+			next_random() % (words * 8 / width) * width;
+		self->peer_indexes[i] = next_random() % 2;
+		self->operands[i] = interesting_value();
+		self->comparands[i] = interesting_value();
+	}
+	memset(self->results, 0xa5, sizeof(self->results));
+	memset(self->statuses, 0xa5, sizeof(self->statuses));
+}
+
+FIXTURE_SETUP(batch)
+{
+	seed_random();
+	self->region = new_region(REGION_BYTES);
+	self->peer = new_region(REGION_BYTES);
+	ASSERT_NE(NULL, self->region);
+	ASSERT_NE(NULL, self->peer);
+	self->memory = shatomic_buf(self->region, NULL);
+	self->peer_memory = shatomic_buf(self->peer, NULL);
+}
+
+FIXTURE_TEARDOWN(batch)
+{
+	shatomic_close(self->region);
+	shatomic_close(self->peer);
+}
+
+/*
+ * Run rows of one width and operation when they are not 0 and ~0, else of the
+ * columns; compare every result, status and byte with the model's.
+ */
+static void run_and_compare(struct __test_metadata *_metadata,
+			    FIXTURE_DATA(batch) *self, unsigned int op,
+			    unsigned int width, unsigned int rows,
+			    int (*run)(struct shatomic_region *,
+				       struct shatomic_batch *))
+{
+	struct shatomic_region *peers[] = { self->peer, self->region };
+	unsigned char *peer_models[] = { self->peer_model, self->model };
+	struct shatomic_batch batch = {
+		.op = op == ~0U ? 0 : op,
+		.width = width,
+		.rows = rows,
+		.ops = op == ~0U ? self->ops : NULL,
+		.widths = width ? NULL : self->widths,
+		.offsets = self->offsets,
+		.operands = self->operands,
+		.comparands = self->comparands,
+		.results = self->results,
+		.statuses = self->statuses,
+		.peers = peers,
+		.peer_indexes = self->peer_indexes,
+		.peer_offsets = self->peer_offsets,
+		.peer_count = 2,
+	};
+	unsigned int i;
+
+	ASSERT_EQ(0, run(self->region, &batch))
+	{
+		TH_LOG("op %d width %u: %s", (int)op, width, shatomic_error());
+	}
+	ASSERT_EQ(rows, batch.rows_done);
+	ASSERT_EQ(UINT64_MAX, batch.error_row);
+
+	for (i = 0; i < rows; i++) {
+		unsigned int row_op = op == ~0U ? self->ops[i] : op;
+		unsigned int row_width = width ? width : self->widths[i];
+		uint64_t result;
+		uint8_t status;
+
+		model_row(row_op, row_width, self->model + self->offsets[i],
+			  peer_models[self->peer_indexes[i]] +
+				  self->peer_offsets[i],
+			  self->operands[i], self->comparands[i], &result,
+			  &status);
+		ASSERT_EQ(result, self->results[i])
+		{
+			TH_LOG("row %u op %u width %u", i, row_op, row_width);
+		}
+		ASSERT_EQ(status, self->statuses[i]);
+	}
+	ASSERT_EQ(0, memcmp(self->memory, self->model, REGION_BYTES));
+	ASSERT_EQ(0, memcmp(self->peer_memory, self->peer_model, REGION_BYTES));
+}
+
+static void align_to(FIXTURE_DATA(batch) *self, unsigned int rows,
+		     unsigned int width)
+{
+	unsigned int i;
+
+	for (i = 0; i < rows; i++) {
+		self->offsets[i] -= self->offsets[i] % width;
+		self->peer_offsets[i] -= self->peer_offsets[i] % width;
+	}
+}
+
+TEST_F(batch, each_op_at_each_width)
+{
+	unsigned int op, i;
+
+	for (op = 0; op < SHATOMIC_OP_COUNT; op++) {
+		for (i = 0; i < COUNT_OF(all_widths); i++) {
+			fill_random(self, 300, 64);
+			align_to(self, 300, all_widths[i]);
+			run_and_compare(_metadata, self, op, all_widths[i], 300,
+					shatomic_batch_run);
+		}
+	}
+}
+
+TEST_F(batch, each_op_at_each_width_local)
+{
+	unsigned int op, i;
+
+	for (op = 0; op < SHATOMIC_OP_COUNT; op++) {
+		for (i = 0; i < COUNT_OF(all_widths); i++) {
+			fill_random(self, 300, 64);
+			align_to(self, 300, all_widths[i]);
+			run_and_compare(_metadata, self, op, all_widths[i], 300,
+					shatomic_batch_run_local);
+		}
+	}
+}
+
+TEST_F(batch, mixed_ops_and_widths)
+{
+	unsigned int round;
+
+	for (round = 0; round < 20; round++) {
+		fill_random(self, MAX_ROWS, 1 + next_random() % 512);
+		run_and_compare(_metadata, self, ~0U, 0, MAX_ROWS,
+				shatomic_batch_run);
+		fill_random(self, MAX_ROWS, 1 + next_random() % 512);
+		run_and_compare(_metadata, self, ~0U, 0, MAX_ROWS,
+				shatomic_batch_run_local);
+	}
+}
+
+TEST_F(batch, mixed_ops_of_one_width)
+{
+	fill_random(self, MAX_ROWS, 4);
+	align_to(self, MAX_ROWS, 4);
+	run_and_compare(_metadata, self, ~0U, 4, MAX_ROWS, shatomic_batch_run);
+}
+
+TEST_F(batch, one_op_of_mixed_widths)
+{
+	fill_random(self, MAX_ROWS, 4);
+	run_and_compare(_metadata, self, SHATOMIC_OP_FETCH_AND_NAND, 0, MAX_ROWS,
+			shatomic_batch_run);
+}
+
+/* Counts around those at which rows are cut into chunks. */
+TEST_F(batch, counts_at_chunk_edges)
+{
+	static const unsigned int counts[] = { 1, 2, 255, 256, 257, 511, 512,
+					       513 };
+	unsigned int i;
+
+	for (i = 0; i < COUNT_OF(counts); i++) {
+		fill_random(self, counts[i], 8);
+		run_and_compare(_metadata, self, ~0U, 0, counts[i],
+				shatomic_batch_run);
+		ASSERT_EQ(0xa5, self->statuses[counts[i]]);
+		ASSERT_EQ(0xa5a5a5a5a5a5a5a5, self->results[counts[i]]);
+	}
+}
+
+TEST_F(batch, no_rows)
+{
+	struct shatomic_batch batch = { .op = SHATOMIC_OP_GET, .width = 8 };
+
+	EXPECT_EQ(0, shatomic_batch_run(self->region, &batch));
+	EXPECT_EQ(0, batch.rows_done);
+}
+
+TEST_F(batch, results_in_place_of_operands)
+{
+	struct shatomic_batch batch = {
+		.op = SHATOMIC_OP_FETCH_AND_ADD, .width = 8, .rows = MAX_ROWS,
+		.offsets = self->offsets, .operands = self->operands,
+		.results = self->operands,
+	};
+	uint64_t sum = 0;
+	unsigned int i;
+
+	for (i = 0; i < MAX_ROWS; i++) {
+		self->offsets[i] = 16;
+		self->operands[i] = i;
+	}
+	ASSERT_EQ(0, shatomic_batch_run(self->region, &batch));
+	for (i = 0; i < MAX_ROWS; i++) {
+		ASSERT_EQ(sum, self->operands[i]);
+		sum += i;
+	}
+	EXPECT_EQ(sum, load_word(self->memory + 16, 8));
+}
+
+TEST_F(batch, one_peer_needs_no_indexes)
+{
+	struct shatomic_batch batch = {
+		.op = SHATOMIC_OP_STORE, .width = 8, .rows = 2,
+		.offsets = self->offsets, .peers = &self->peer,
+		.peer_count = 1, .peer_offsets = self->peer_offsets,
+	};
+
+	self->offsets[0] = 0;
+	self->offsets[1] = 8;
+	self->peer_offsets[0] = 24;
+	self->peer_offsets[1] = 16;
+	store_word(self->peer_memory + 24, 8, 11);
+	store_word(self->peer_memory + 16, 8, 22);
+	ASSERT_EQ(0, shatomic_batch_run(self->region, &batch));
+	EXPECT_EQ(11, load_word(self->memory, 8));
+	EXPECT_EQ(22, load_word(self->memory + 8, 8));
+}
+
+struct bad_batch {
+	const char *what;
+	int err;
+	unsigned int field;
+	uint64_t row;
+	/* Turns a good batch of 3 rows of fetch_and_add into a bad one. */
+	void (*spoil)(FIXTURE_DATA(batch) *self,
+		      struct shatomic_batch *batch);
+};
+
+#define SPOIL(name, code)                                                     \
+	static void name(FIXTURE_DATA(batch) *self,                       \
+			 struct shatomic_batch *batch)                        \
+	{                                                                     \
+		(void)self;                                                   \
+		(void)batch;                                                  \
+		code;                                                         \
+	}
+
+SPOIL(outside, self->offsets[1] = REGION_BYTES)
+SPOIL(straddles_end, self->offsets[2] = REGION_BYTES - 4)
+SPOIL(overflows, self->offsets[2] = UINT64_MAX)
+SPOIL(overflows_aligned, self->offsets[2] = UINT64_MAX - 7)
+SPOIL(misaligned, self->offsets[1] = 4)
+SPOIL(odd, self->offsets[0] = 1)
+SPOIL(no_width, batch->width = 0)
+SPOIL(width_3, batch->width = 3)
+SPOIL(width_9, batch->width = 9)
+SPOIL(width_16, batch->width = 16)
+SPOIL(width_17, batch->width = 17)
+SPOIL(width_huge, batch->width = UINT32_MAX)
+SPOIL(width_column_0, batch->width = 0; batch->widths = self->widths;
+      self->widths[1] = 0)
+SPOIL(width_column_255, batch->width = 0; batch->widths = self->widths;
+      self->widths[2] = 255)
+SPOIL(width_twice, batch->widths = self->widths)
+SPOIL(op_unknown, batch->op = SHATOMIC_OP_COUNT)
+SPOIL(op_huge, batch->op = UINT32_MAX)
+SPOIL(op_column, batch->op = 0; batch->ops = self->ops; self->ops[2] = 200)
+SPOIL(op_twice, batch->ops = self->ops)
+SPOIL(flags, batch->flags = 1U << 31)
+SPOIL(no_offsets, batch->offsets = NULL)
+SPOIL(no_operands, batch->operands = NULL)
+SPOIL(no_operands_in_row, batch->op = 0; batch->ops = self->ops;
+      batch->operands = NULL; self->ops[0] = SHATOMIC_OP_GET)
+SPOIL(no_comparands, batch->op = SHATOMIC_OP_COMPARE_AND_SET_VALUE)
+SPOIL(no_peers, batch->op = SHATOMIC_OP_STORE;
+      batch->peer_offsets = self->peer_offsets)
+SPOIL(no_peer_offsets, batch->op = SHATOMIC_OP_STORE;
+      batch->peers = &self->peer; batch->peer_count = 1)
+SPOIL(peer_outside, batch->op = SHATOMIC_OP_STORE;
+      batch->peers = &self->peer; batch->peer_count = 1;
+      batch->peer_offsets = self->peer_offsets;
+      self->peer_offsets[2] = REGION_BYTES)
+SPOIL(peer_misaligned, batch->op = SHATOMIC_OP_STORE;
+      batch->peers = &self->peer; batch->peer_count = 1;
+      batch->peer_offsets = self->peer_offsets; self->peer_offsets[1] = 12)
+SPOIL(peer_index, batch->op = SHATOMIC_OP_STORE;
+      batch->peers = &self->peer; batch->peer_count = 1;
+      batch->peer_offsets = self->peer_offsets;
+      batch->peer_indexes = self->peer_indexes; self->peer_indexes[1] = 1)
+SPOIL(too_many_peers, batch->peers = &self->peer;
+      batch->peer_count = SHATOMIC_MAX_PEERS + 1)
+
+static const struct bad_batch bad_batches[] = {
+#define ROW(name, err, field, row) { #name, err, SHATOMIC_FIELD_##field, row, name }
+	ROW(outside, -ERANGE, OFFSETS, 1),
+	ROW(straddles_end, -ERANGE, OFFSETS, 2),
+	ROW(overflows, -ERANGE, OFFSETS, 2),
+	ROW(overflows_aligned, -ERANGE, OFFSETS, 2),
+	ROW(misaligned, -EINVAL, OFFSETS, 1),
+	ROW(odd, -EINVAL, OFFSETS, 0),
+	ROW(no_width, -EINVAL, WIDTH, UINT64_MAX),
+	ROW(width_3, -EOPNOTSUPP, WIDTH, UINT64_MAX),
+	ROW(width_9, -EOPNOTSUPP, WIDTH, UINT64_MAX),
+	ROW(width_16, -EOPNOTSUPP, WIDTH, UINT64_MAX),
+	ROW(width_17, -EINVAL, WIDTH, UINT64_MAX),
+	ROW(width_huge, -EINVAL, WIDTH, UINT64_MAX),
+	ROW(width_column_0, -EINVAL, WIDTH, 1),
+	ROW(width_column_255, -EINVAL, WIDTH, 2),
+	ROW(width_twice, -EINVAL, WIDTH, UINT64_MAX),
+	ROW(op_unknown, -EOPNOTSUPP, OP, UINT64_MAX),
+	ROW(op_huge, -EOPNOTSUPP, OP, UINT64_MAX),
+	ROW(op_column, -EOPNOTSUPP, OP, 2),
+	ROW(op_twice, -EINVAL, OP, UINT64_MAX),
+	ROW(flags, -EOPNOTSUPP, FLAGS, UINT64_MAX),
+	ROW(no_offsets, -EINVAL, OFFSETS, UINT64_MAX),
+	ROW(no_operands, -EINVAL, OPERANDS, UINT64_MAX),
+	ROW(no_operands_in_row, -EINVAL, OPERANDS, 1),
+	ROW(no_comparands, -EINVAL, COMPARANDS, UINT64_MAX),
+	ROW(no_peers, -EINVAL, PEERS, UINT64_MAX),
+	ROW(no_peer_offsets, -EINVAL, PEER_OFFSETS, UINT64_MAX),
+	ROW(peer_outside, -ERANGE, PEER_OFFSETS, 2),
+	ROW(peer_misaligned, -EINVAL, PEER_OFFSETS, 1),
+	ROW(peer_index, -EINVAL, PEER_INDEXES, 1),
+	ROW(too_many_peers, -EINVAL, PEERS, UINT64_MAX),
+#undef ROW
+};
+
+static void expect_refused(struct __test_metadata *_metadata,
+			   FIXTURE_DATA(batch) *self,
+			   const struct bad_batch *bad,
+			   int (*run)(struct shatomic_region *,
+				      struct shatomic_batch *))
+{
+	struct shatomic_batch batch = {
+		.op = SHATOMIC_OP_FETCH_AND_ADD, .width = 8, .rows = 3,
+		.offsets = self->offsets, .operands = self->operands,
+		.results = self->results, .statuses = self->statuses,
+	};
+	uint64_t results_before;
+	unsigned int i;
+
+	fill_random(self, 3, 64);
+	for (i = 0; i < 3; i++) {
+		self->ops[i] = SHATOMIC_OP_FETCH_AND_ADD;
+		self->widths[i] = 8;
+		self->offsets[i] = self->peer_offsets[i] = 8 * i;
+		self->operands[i] = 1;
+		self->peer_indexes[i] = 0;
+	}
+	results_before = self->results[0];
+	bad->spoil(self, &batch);
+
+	EXPECT_EQ(bad->err, run(self->region, &batch))
+	{
+		TH_LOG("%s: %s", bad->what, shatomic_error());
+	}
+	EXPECT_EQ(bad->field, batch.error_field)
+	{
+		TH_LOG("%s: %s", bad->what, shatomic_error());
+	}
+	EXPECT_EQ(bad->row, batch.error_row)
+	{
+		TH_LOG("%s", bad->what);
+	}
+	EXPECT_EQ(0, batch.rows_done);
+	EXPECT_NE('\0', shatomic_error()[0]);
+	EXPECT_EQ(results_before, self->results[0]);
+	EXPECT_EQ(0xa5, self->statuses[0]);
+	EXPECT_EQ(0, memcmp(self->memory, self->model, REGION_BYTES))
+	{
+		TH_LOG("%s changed the region", bad->what);
+	}
+}
+
+TEST_F(batch, bad_batches_are_refused_whole)
+{
+	unsigned int i;
+
+	for (i = 0; i < COUNT_OF(bad_batches); i++) {
+		expect_refused(_metadata, self, &bad_batches[i],
+			       shatomic_batch_run);
+		expect_refused(_metadata, self, &bad_batches[i],
+			       shatomic_batch_run_local);
+	}
+}
+
+TEST_F(batch, null_arguments)
+{
+	struct shatomic_batch batch = { .op = SHATOMIC_OP_GET, .width = 8 };
+
+	EXPECT_EQ(-EINVAL, shatomic_batch_run(NULL, &batch));
+	EXPECT_EQ(-EINVAL, shatomic_batch_run(self->region, NULL));
+	EXPECT_EQ(-EINVAL, shatomic_batch_run_local(NULL, &batch));
+	EXPECT_EQ(-EINVAL, shatomic_batch_run_local(self->region, NULL));
+}
+
+/* Big enough to be shared between CPUs. */
+#define BIG_ROWS 50000
+#define BIG_WORDS 512
+
+FIXTURE(big)
+{
+	struct shatomic_region *region;
+	uint64_t *memory;
+	uint8_t *ops;
+	uint8_t *widths;
+	uint64_t *offsets;
+	uint64_t *operands;
+	uint64_t *comparands;
+	uint64_t *results[2];
+	uint64_t after[2][BIG_WORDS];
+};
+
+FIXTURE_SETUP(big)
+{
+	unsigned int i;
+
+	seed_random();
+	self->region = new_region(BIG_WORDS * 8);
+	ASSERT_NE(NULL, self->region);
+	self->memory = shatomic_buf(self->region, NULL);
+	self->ops = calloc(BIG_ROWS, 1);
+	self->widths = calloc(BIG_ROWS, 1);
+	self->offsets = calloc(BIG_ROWS, 8);
+	self->operands = calloc(BIG_ROWS, 8);
+	self->comparands = calloc(BIG_ROWS, 8);
+	self->results[0] = calloc(BIG_ROWS, 8);
+	self->results[1] = calloc(BIG_ROWS, 8);
+	for (i = 0; i < BIG_ROWS; i++) {
+		do {
+			self->ops[i] = next_random() % SHATOMIC_OP_COUNT;
+		} while (shatomic_op_needs(self->ops[i]) & SHATOMIC_NEEDS_PEER);
+		self->widths[i] = all_widths[next_random() % 4];
+		/* Half of the rows meet on one word. */
+		self->offsets[i] = next_random() % 2 ?
+			0 : next_random() % BIG_WORDS * 8;
+		self->operands[i] = interesting_value();
+		self->comparands[i] = interesting_value();
+	}
+}
+
+FIXTURE_TEARDOWN(big)
+{
+	shatomic_close(self->region);
+	free(self->ops);
+	free(self->widths);
+	free(self->offsets);
+	free(self->operands);
+	free(self->comparands);
+	free(self->results[0]);
+	free(self->results[1]);
+}
+
+static void run_big(struct __test_metadata *_metadata,
+		    FIXTURE_DATA(big) *self, unsigned int to,
+		    unsigned int parallelism, struct shatomic_batch batch,
+		    int (*run)(struct shatomic_region *,
+			       struct shatomic_batch *))
+{
+	memset(self->memory, 0, BIG_WORDS * 8);
+	batch.rows = BIG_ROWS;
+	batch.offsets = self->offsets;
+	batch.operands = self->operands;
+	batch.comparands = self->comparands;
+	batch.parallelism = parallelism;
+	ASSERT_EQ(0, run(self->region, &batch))
+	{
+		TH_LOG("%s", shatomic_error());
+	}
+	ASSERT_EQ(BIG_ROWS, batch.rows_done);
+	memcpy(self->after[to], self->memory, BIG_WORDS * 8);
+}
+
+static const unsigned int parallelisms[] = { 0, 2, 7, UINT32_MAX };
+
+/* Memory and results do not depend on how many CPUs share the batch. */
+TEST_F_TIMEOUT(big, parallelism_changes_nothing, 120)
+{
+	struct shatomic_batch batch = { .ops = self->ops,
+					.widths = self->widths };
+	unsigned int i;
+
+	batch.results = self->results[0];
+	run_big(_metadata, self, 0, 1, batch, shatomic_batch_run);
+	batch.results = self->results[1];
+	for (i = 0; i < COUNT_OF(parallelisms); i++) {
+		memset(self->results[1], 0xa5, BIG_ROWS * 8);
+		run_big(_metadata, self, 1, parallelisms[i], batch,
+			shatomic_batch_run);
+		EXPECT_EQ(0, memcmp(self->after[0], self->after[1],
+				    sizeof(self->after[0])));
+		EXPECT_EQ(0, memcmp(self->results[0], self->results[1],
+				    BIG_ROWS * 8));
+		run_big(_metadata, self, 1, parallelisms[i], batch,
+			shatomic_batch_run_local);
+		EXPECT_EQ(0, memcmp(self->after[0], self->after[1],
+				    sizeof(self->after[0])));
+		EXPECT_EQ(0, memcmp(self->results[0], self->results[1],
+				    BIG_ROWS * 8));
+	}
+}
+
+/* Nor where the order can't be seen and slices are used. */
+TEST_F_TIMEOUT(big, commuting_rows_in_slices, 120)
+{
+	struct shatomic_batch batch = { .op = SHATOMIC_OP_FETCH_AND_ADD,
+					.width = 8 };
+	unsigned int i;
+
+	run_big(_metadata, self, 0, 1, batch, shatomic_batch_run);
+	for (i = 0; i < COUNT_OF(parallelisms); i++) {
+		run_big(_metadata, self, 1, parallelisms[i], batch,
+			shatomic_batch_run);
+		EXPECT_EQ(0, memcmp(self->after[0], self->after[1],
+				    sizeof(self->after[0])));
+	}
+}
+
+/* The last of many sets of one word wins, however they are shared. */
+TEST_F_TIMEOUT(big, last_set_wins, 120)
+{
+	struct shatomic_batch batch = { .op = SHATOMIC_OP_SET, .width = 8 };
+
+	run_big(_metadata, self, 0, 1, batch, shatomic_batch_run);
+	run_big(_metadata, self, 1, 0, batch, shatomic_batch_run);
+	EXPECT_EQ(0, memcmp(self->after[0], self->after[1],
+			    sizeof(self->after[0])));
+}
+
+static int compare_u64(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* In any order, each ticket is still given once. */
+TEST_F_TIMEOUT(big, unordered_rows_all_run_once, 120)
+{
+	struct shatomic_batch batch = { .op = SHATOMIC_OP_FETCH_AND_ADD,
+					.width = 8,
+					.flags = SHATOMIC_BATCH_UNORDERED };
+	unsigned int i;
+
+	for (i = 0; i < BIG_ROWS; i++) {
+		self->offsets[i] = 8;
+		self->operands[i] = 1;
+	}
+	batch.results = self->results[0];
+	run_big(_metadata, self, 0, 0, batch, shatomic_batch_run);
+	EXPECT_EQ(BIG_ROWS, self->after[0][1]);
+	qsort(self->results[0], BIG_ROWS, 8, compare_u64);
+	for (i = 0; i < BIG_ROWS; i++)
+		ASSERT_EQ(i, self->results[0][i]);
+}
+
+TEST_F(big, the_last_row_is_checked_before_the_first_runs)
+{
+	struct shatomic_batch batch = {
+		.op = SHATOMIC_OP_FETCH_AND_ADD, .width = 8, .rows = BIG_ROWS,
+		.offsets = self->offsets, .operands = self->operands,
+	};
+	unsigned int i;
+
+	self->offsets[BIG_ROWS - 1] = BIG_WORDS * 8;
+	EXPECT_EQ(-ERANGE, shatomic_batch_run(self->region, &batch));
+	EXPECT_EQ(BIG_ROWS - 1, batch.error_row);
+	EXPECT_EQ(SHATOMIC_FIELD_OFFSETS, batch.error_field);
+	EXPECT_EQ(0, batch.rows_done);
+	for (i = 0; i < BIG_WORDS; i++)
+		ASSERT_EQ(0, self->memory[i]);
+}
+
+/* Batches of several processes and single operations, all on two words. */
+TEST_F_TIMEOUT(big, totals_are_exact_under_contention, 120)
+{
+	struct shatomic_batch batch = {
+		.op = SHATOMIC_OP_ADD_AND_FETCH, .width = 8, .rows = BIG_ROWS,
+		.offsets = self->offsets, .operands = self->operands,
+	};
+	pid_t children[4];
+	unsigned int i, n;
+
+	for (i = 0; i < BIG_ROWS; i++) {
+		self->offsets[i] = i % 2 * 8;
+		self->operands[i] = 3;
+	}
+	for (n = 0; n < COUNT_OF(children); n++) {
+		children[n] = fork();
+		ASSERT_LE(0, children[n]);
+		if (children[n])
+			continue;
+		for (i = 0; i < BIG_ROWS; i++)
+			shatomic_fetch_and_sub_u64(&self->memory[0], 1);
+		_exit(shatomic_batch_run(self->region, &batch) ? 1 : 0);
+	}
+	for (n = 0; n < COUNT_OF(children); n++)
+		EXPECT_EQ(0, wait_child(children[n]));
+	EXPECT_EQ(4 * (BIG_ROWS / 2 * 3 - BIG_ROWS), self->memory[0]);
+	EXPECT_EQ(4 * BIG_ROWS / 2 * 3, self->memory[1]);
+}
+
+/* The typed operations of one type, against the model. */
+#define TEST_TYPED(suffix, type)                                              \
+	TEST(typed_##suffix)                                                  \
+	{                                                                     \
+		const unsigned int w = sizeof(type);                          \
+		type word = 0, operand;                                       \
+		uint64_t old, mask = width_mask(w);                           \
+		unsigned int i;                                               \
+									      \
+		seed_random();                                                \
+		for (i = 0; i < 1000; i++) {                                  \
+			shatomic_set_##suffix(&word, interesting_value());    \
+			operand = interesting_value();                        \
+			TYPED_CASE(suffix, type, get_and_set, GET_AND_SET)    \
+			TYPED_CASE(suffix, type, fetch_and_add,               \
+				   FETCH_AND_ADD)                             \
+			TYPED_CASE(suffix, type, fetch_and_sub,               \
+				   FETCH_AND_SUB)                             \
+			TYPED_CASE(suffix, type, fetch_and_and,               \
+				   FETCH_AND_AND)                             \
+			TYPED_CASE(suffix, type, fetch_and_or, FETCH_AND_OR)  \
+			TYPED_CASE(suffix, type, fetch_and_xor,               \
+				   FETCH_AND_XOR)                             \
+			TYPED_CASE(suffix, type, fetch_and_nand,              \
+				   FETCH_AND_NAND)                            \
+			TYPED_CASE(suffix, type, add_and_fetch,               \
+				   ADD_AND_FETCH)                             \
+			TYPED_CASE(suffix, type, sub_and_fetch,               \
+				   SUB_AND_FETCH)                             \
+			TYPED_CASE(suffix, type, and_and_fetch,               \
+				   AND_AND_FETCH)                             \
+			TYPED_CASE(suffix, type, or_and_fetch, OR_AND_FETCH)  \
+			TYPED_CASE(suffix, type, xor_and_fetch,               \
+				   XOR_AND_FETCH)                             \
+			TYPED_CASE(suffix, type, nand_and_fetch,              \
+				   NAND_AND_FETCH)                            \
+			old = word;                                           \
+			ASSERT_EQ((type)old,                                  \
+				  shatomic_compare_and_set_value_##suffix(    \
+					  &word, ~old, 1));                   \
+			ASSERT_EQ((type)old, shatomic_get_##suffix(&word));   \
+			ASSERT_EQ((type)old,                                  \
+				  shatomic_compare_and_set_value_##suffix(    \
+					  &word, old, operand));              \
+			ASSERT_EQ(operand, shatomic_get_##suffix(&word));     \
+		}                                                             \
+	}
+
+#define TYPED_CASE(suffix, type, name, op)                                    \
+	{                                                                     \
+		uint64_t updated, result;                                     \
+		type seen, order = word;                                      \
+									      \
+		old = (uint64_t)word & mask;                                  \
+		updated = model_update(SHATOMIC_OP_##op, old,                 \
+				       (uint64_t)operand & mask) & mask;      \
+		result = returns_new(SHATOMIC_OP_##op) ? updated : old;       \
+		seen = shatomic_##name##_##suffix##_explicit(                 \
+			&order, operand, __ATOMIC_RELAXED);                   \
+		ASSERT_EQ((type)result, seen);                                \
+		seen = shatomic_##name##_##suffix(&word, operand);            \
+		ASSERT_EQ((type)result, seen);                                \
+		ASSERT_EQ((type)updated, word);                               \
+		ASSERT_EQ((type)updated, order);                              \
+	}
+
+TEST_TYPED(u8, uint8_t)
+TEST_TYPED(u16, uint16_t)
+TEST_TYPED(u32, uint32_t)
+TEST_TYPED(u64, uint64_t)
+TEST_TYPED(i8, int8_t)
+TEST_TYPED(i16, int16_t)
+TEST_TYPED(i32, int32_t)
+TEST_TYPED(i64, int64_t)
+
+TEST(operations_have_names)
+{
+	unsigned int op;
+
+	for (op = 0; op < SHATOMIC_OP_COUNT; op++) {
+		ASSERT_NE(NULL, shatomic_op_name(op));
+		EXPECT_EQ((int)op, shatomic_op_from_name(shatomic_op_name(op)));
+	}
+	EXPECT_EQ(NULL, shatomic_op_name(SHATOMIC_OP_COUNT));
+	EXPECT_EQ(-EINVAL, shatomic_op_from_name("frobnicate"));
+	EXPECT_EQ(-EINVAL, shatomic_op_needs(SHATOMIC_OP_COUNT));
+}
+
+TEST_HARNESS_MAIN

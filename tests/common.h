@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the tests share: the harness, regions of the backend under test, and
+ * random numbers that can be had again.
+ */
+#ifndef TESTS_COMMON_H
+#define TESTS_COMMON_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <kselftest_harness.h>
+#include <shatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+/* An unnamed region of @length bytes on the backend under test. */
+static inline struct shatomic_region *new_region(size_t length)
+{
+	struct shatomic_create_options options = { .length = length };
+	struct shatomic_region *region = NULL;
+
+	if (shatomic_create(&options, &region))
+		printf("# shatomic_create: %s\n", shatomic_error());
+	return region;
+}
+
+/* A name that no other test uses at the same time. */
+static inline void unique_name(char name[SHATOMIC_NAME_SIZE], const char *what)
+{
+	snprintf(name, SHATOMIC_NAME_SIZE, "test-%s-%d", what, getpid());
+}
+
+/* Exit status of a child, 256 + signal when one killed it. */
+static inline int wait_child(pid_t pid)
+{
+	int status;
+
+	if (waitpid(pid, &status, 0) != pid)
+		return -1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
+}
+
+static uint64_t random_state;
+
+/* Seed from TEST_SEED, else from the clock; prints it. */
+static inline void seed_random(void)
+{
+	const char *text = getenv("TEST_SEED");
+
+	random_state = text ? strtoull(text, NULL, 0) :
+			      (uint64_t)time(NULL) * 2654435761U + getpid();
+	printf("# TEST_SEED=%llu\n", (unsigned long long)random_state);
+	random_state |= 1;
+}
+
+/* xorshift64*: good enough to choose rows by, and the same everywhere. */
+static inline uint64_t next_random(void)
+{
+	random_state ^= random_state >> 12;
+	random_state ^= random_state << 25;
+	random_state ^= random_state >> 27;
+	return random_state * 2685821657736338717ULL;
+}
+
+#endif /* TESTS_COMMON_H */

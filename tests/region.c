@@ -1,0 +1,623 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Regions, on the backend of SHATOMIC_BACKEND: their memory, names, modes and
+ * descriptors.
+ */
+#include "common.h"
+
+#include <pthread.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+
+#define NOBODY 65534
+
+/* Whether it is the device that is under test. */
+static bool on_device(const struct shatomic_region *region)
+{
+	struct shatomic_info info;
+
+	return !shatomic_get_info(region, &info) &&
+	       info.backend == SHATOMIC_BACKEND_DEVICE;
+}
+
+TEST(memory_is_zero_and_as_long_as_asked)
+{
+	static const size_t lengths[] = { 1, 8, 4095, 4096, 4097, 65536,
+					  (2 << 20) + 1, 4 << 20 };
+	unsigned int i;
+	size_t j;
+
+	for (i = 0; i < COUNT_OF(lengths); i++) {
+		struct shatomic_region *region = new_region(lengths[i]);
+		unsigned char *memory;
+		size_t size = 0;
+
+		ASSERT_NE(NULL, region);
+		memory = shatomic_buf(region, &size);
+		ASSERT_EQ(lengths[i], size);
+		ASSERT_EQ(0, (uintptr_t)memory % 4096);
+		for (j = 0; j < size; j++)
+			ASSERT_EQ(0, memory[j]);
+		memset(memory, 0xff, size);
+		shatomic_close(region);
+	}
+}
+
+TEST(a_region_made_anew_is_zero)
+{
+	struct shatomic_region *region;
+	unsigned int round;
+	unsigned char *memory;
+	size_t i;
+
+	for (round = 0; round < 3; round++) {
+		region = new_region(1 << 20);
+		ASSERT_NE(NULL, region);
+		memory = shatomic_buf(region, NULL);
+		for (i = 0; i < 1 << 20; i++)
+			ASSERT_EQ(0, memory[i]);
+		memset(memory, 0x5a, 1 << 20);
+		shatomic_close(region);
+	}
+}
+
+TEST(bad_options_are_refused)
+{
+	char long_name[SHATOMIC_NAME_SIZE + 1];
+	const struct {
+		struct shatomic_create_options options;
+		int err;
+	} cases[] = {
+		{ { .length = 0 }, -EINVAL },
+		{ { .length = 8, .flags = 1U << 30 }, -EOPNOTSUPP },
+		{ { .length = 8, .backend = 9 }, -EOPNOTSUPP },
+		{ { .length = 8, .mode = 0600 }, -EINVAL },
+		{ { .length = 8, .name = "x", .mode = 01777 }, -EINVAL },
+		{ { .length = 8, .name = "" }, -EINVAL },
+		{ { .length = 8, .name = "a/b" }, -EINVAL },
+		{ { .length = 8, .name = "a b" }, -EINVAL },
+		{ { .length = 8, .name = ".a" }, -EINVAL },
+		{ { .length = 8, .name = "a\n" }, -EINVAL },
+		{ { .length = 8, .name = "\xc3\xa9" }, -EINVAL },
+		{ { .length = 8, .name = long_name }, -EINVAL },
+		{ { .length = SIZE_MAX }, 0 },
+	};
+	struct shatomic_region *region;
+	unsigned int i;
+	int ret;
+
+	memset(long_name, 'a', sizeof(long_name) - 1);
+	long_name[sizeof(long_name) - 1] = '\0';
+	for (i = 0; i < COUNT_OF(cases); i++) {
+		region = (void *)1;
+		ret = shatomic_create(&cases[i].options, &region);
+		if (cases[i].err)
+			EXPECT_EQ(cases[i].err, ret)
+			{
+				TH_LOG("case %u: %s", i, shatomic_error());
+			}
+		EXPECT_GT(0, ret);
+		EXPECT_EQ((void *)1, region);
+		EXPECT_NE('\0', shatomic_error()[0]);
+	}
+	EXPECT_EQ(-EINVAL, shatomic_create(NULL, &region));
+	EXPECT_EQ(-EINVAL, shatomic_create(&cases[0].options, NULL));
+}
+
+TEST(words_have_addresses)
+{
+	struct shatomic_region *region = new_region(100);
+	unsigned char *memory;
+
+	ASSERT_NE(NULL, region);
+	memory = shatomic_buf(region, NULL);
+	EXPECT_EQ(memory + 16, (unsigned char *)shatomic_at(region, 16, 8));
+	EXPECT_EQ(memory + 99, (unsigned char *)shatomic_at(region, 99, 1));
+	EXPECT_EQ(NULL, shatomic_at(region, 100, 1));
+	EXPECT_EQ(NULL, shatomic_at(region, 96, 8));
+	EXPECT_EQ(NULL, shatomic_at(region, 4, 8));
+	EXPECT_EQ(NULL, shatomic_at(region, UINT64_MAX, 1));
+	EXPECT_EQ(NULL, shatomic_at(region, 0, 0));
+	EXPECT_EQ(NULL, shatomic_at(region, 0, 3));
+	shatomic_close(region);
+}
+
+TEST(a_child_shares_it)
+{
+	struct shatomic_region *region = new_region(4096);
+	uint64_t *word;
+	pid_t child;
+
+	ASSERT_NE(NULL, region);
+	word = shatomic_at(region, 8, 8);
+	child = fork();
+	if (!child) {
+		shatomic_fetch_and_add_u64(word, 7);
+		_exit(0);
+	}
+	EXPECT_EQ(0, wait_child(child));
+	EXPECT_EQ(7, shatomic_get_u64(word));
+	shatomic_close(region);
+}
+
+TEST(a_mapping_outlives_its_descriptor)
+{
+	struct shatomic_region *region = new_region(4096);
+	unsigned char *mine;
+
+	ASSERT_NE(NULL, region);
+	mine = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED,
+		    shatomic_fd(region), 0);
+	ASSERT_NE(MAP_FAILED, mine);
+	*(unsigned char *)shatomic_buf(region, NULL) = 9;
+	shatomic_close(region);
+	EXPECT_EQ(9, mine[0]);
+	munmap(mine, 4096);
+}
+
+TEST(its_size_is_fixed)
+{
+	struct shatomic_region *region = new_region(8192);
+	unsigned char *memory;
+	struct stat st;
+	int fd;
+
+	ASSERT_NE(NULL, region);
+	fd = shatomic_fd(region);
+	memory = shatomic_buf(region, NULL);
+	memory[5000] = 1;
+	EXPECT_EQ(-1, ftruncate(fd, 4096));
+	EXPECT_EQ(EPERM, errno);
+	EXPECT_EQ(-1, ftruncate(fd, 16384));
+	EXPECT_EQ(EPERM, errno);
+	ASSERT_EQ(0, fstat(fd, &st));
+	EXPECT_EQ(8192, st.st_size);
+	if (on_device(region)) {
+		/* Refused on the other backend, whose memory is mlocked. */
+		EXPECT_EQ(0, madvise(memory, 8192, MADV_DONTNEED));
+		EXPECT_EQ(1, memory[5000]);
+		EXPECT_EQ(-1, fallocate(fd, FALLOC_FL_PUNCH_HOLE |
+					FALLOC_FL_KEEP_SIZE, 0, 8192));
+		EXPECT_EQ(EOPNOTSUPP, errno);
+		EXPECT_EQ(-1, madvise(memory, 8192, MADV_REMOVE));
+		EXPECT_EQ(EOPNOTSUPP, errno);
+		EXPECT_EQ(MAP_FAILED, mmap(NULL, 8192, PROT_READ, MAP_PRIVATE,
+					   fd, 0));
+		EXPECT_EQ(EINVAL, errno);
+		EXPECT_EQ(MAP_FAILED, mmap(NULL, 12288, PROT_READ, MAP_SHARED,
+					   fd, 0));
+		EXPECT_EQ(EINVAL, errno);
+		EXPECT_EQ(MAP_FAILED, mmap(NULL, 4096, PROT_READ, MAP_SHARED,
+					   fd, 8192));
+		EXPECT_EQ(EINVAL, errno);
+	}
+	EXPECT_EQ(1, memory[5000]);
+	shatomic_close(region);
+}
+
+TEST(it_is_read_and_written_like_a_file)
+{
+	struct shatomic_region *region = new_region(5000);
+	char text[16] = "";
+	char *memory;
+	int fd, pipes[2];
+
+	ASSERT_NE(NULL, region);
+	fd = shatomic_fd(region);
+	memory = shatomic_buf(region, NULL);
+	EXPECT_EQ(5, pwrite(fd, "hello", 5, 100));
+	EXPECT_EQ(0, memcmp(memory + 100, "hello", 5));
+	strcpy(memory + 200, "world");
+	EXPECT_EQ(6, pread(fd, text, 6, 200));
+	EXPECT_STREQ("world", text);
+	EXPECT_EQ(5000, lseek(fd, 0, SEEK_END));
+	EXPECT_EQ(0, read(fd, text, 1));
+	EXPECT_EQ(8, pread(fd, text, sizeof(text), 4992));
+	EXPECT_EQ(100, lseek(fd, 100, SEEK_SET));
+	EXPECT_EQ(5, read(fd, text, 5));
+	EXPECT_EQ(0, memcmp(text, "hello", 5));
+
+	ASSERT_EQ(0, pipe(pipes));
+	lseek(fd, 200, SEEK_SET);
+	EXPECT_EQ(6, sendfile(pipes[1], fd, NULL, 6));
+	EXPECT_EQ(6, read(pipes[0], text, 6));
+	EXPECT_STREQ("world", text);
+	close(pipes[0]);
+	close(pipes[1]);
+
+	if (on_device(region)) {
+		EXPECT_EQ(8, pwrite(fd, "0123456789abcdef", 16, 4992));
+		EXPECT_EQ(-1, pwrite(fd, "x", 1, 5000));
+		EXPECT_EQ(ENOSPC, errno);
+	} else {
+		EXPECT_EQ(-1, pwrite(fd, "x", 1, 5000));
+	}
+	shatomic_close(region);
+}
+
+struct shared_lock {
+	pthread_mutex_t mutex;
+	pthread_cond_t changed;
+	int turn;
+};
+
+/* Shared futexes, which not every kind of pinned memory has. */
+TEST(a_shared_mutex_and_condition_live_in_it)
+{
+	struct shatomic_region *region = new_region(4096);
+	struct shared_lock *lock;
+	pthread_mutexattr_t mutex_attr;
+	pthread_condattr_t cond_attr;
+	pid_t child;
+	int i;
+
+	ASSERT_NE(NULL, region);
+	lock = shatomic_buf(region, NULL);
+	pthread_mutexattr_init(&mutex_attr);
+	pthread_mutexattr_setpshared(&mutex_attr, PTHREAD_PROCESS_SHARED);
+	pthread_mutex_init(&lock->mutex, &mutex_attr);
+	pthread_condattr_init(&cond_attr);
+	pthread_condattr_setpshared(&cond_attr, PTHREAD_PROCESS_SHARED);
+	pthread_cond_init(&lock->changed, &cond_attr);
+
+	child = fork();
+	for (i = 0; i < 100; i++) {
+		pthread_mutex_lock(&lock->mutex);
+		while (lock->turn % 2 != (child ? 1 : 0))
+			pthread_cond_wait(&lock->changed, &lock->mutex);
+		lock->turn++;
+		pthread_cond_broadcast(&lock->changed);
+		pthread_mutex_unlock(&lock->mutex);
+	}
+	if (!child)
+		_exit(0);
+	EXPECT_EQ(0, wait_child(child));
+	EXPECT_EQ(200, lock->turn);
+	shatomic_close(region);
+}
+
+FIXTURE(named)
+{
+	char name[SHATOMIC_NAME_SIZE];
+	struct shatomic_region *region;
+};
+
+static int create_named(FIXTURE_DATA(named) *self, mode_t mode)
+{
+	struct shatomic_create_options options = {
+		.length = 4096, .name = self->name, .mode = mode,
+	};
+
+	return shatomic_create(&options, &self->region);
+}
+
+FIXTURE_SETUP(named)
+{
+	umask(0);
+	unique_name(self->name, "named");
+	self->region = NULL;
+}
+
+FIXTURE_TEARDOWN(named)
+{
+	shatomic_close(self->region);
+	shatomic_unlink(SHATOMIC_BACKEND_AUTO, self->name);
+}
+
+static int open_named(FIXTURE_DATA(named) *self, unsigned int flags,
+		      struct shatomic_region **region)
+{
+	return shatomic_open(SHATOMIC_BACKEND_AUTO, self->name, flags, region);
+}
+
+TEST_F(named, opened_by_another_process)
+{
+	struct shatomic_region *other;
+	pid_t child;
+
+	ASSERT_EQ(0, create_named(self, 0));
+	child = fork();
+	if (!child) {
+		if (open_named(self, 0, &other))
+			_exit(1);
+		shatomic_fetch_and_add_u64(shatomic_at(other, 16, 8), 5);
+		_exit(0);
+	}
+	EXPECT_EQ(0, wait_child(child));
+	EXPECT_EQ(5, shatomic_get_u64(shatomic_at(self->region, 16, 8)));
+}
+
+TEST_F(named, stays_until_it_is_unlinked)
+{
+	struct shatomic_region *other;
+
+	ASSERT_EQ(0, create_named(self, 0));
+	*(char *)shatomic_buf(self->region, NULL) = 3;
+	shatomic_close(self->region);
+	self->region = NULL;
+	ASSERT_EQ(0, open_named(self, 0, &self->region));
+	EXPECT_EQ(3, *(char *)shatomic_buf(self->region, NULL));
+
+	EXPECT_EQ(0, shatomic_unlink(SHATOMIC_BACKEND_AUTO, self->name));
+	EXPECT_EQ(3, *(char *)shatomic_buf(self->region, NULL));
+	EXPECT_EQ(-ENOENT, open_named(self, 0, &other));
+	EXPECT_EQ(-ENOENT, shatomic_unlink(SHATOMIC_BACKEND_AUTO, self->name));
+}
+
+TEST_F(named, a_name_is_taken_once)
+{
+	FIXTURE_DATA(named) again = *self;
+
+	ASSERT_EQ(0, create_named(self, 0));
+	EXPECT_EQ(-EEXIST, create_named(&again, 0));
+	shatomic_close(self->region);
+	self->region = NULL;
+	EXPECT_EQ(-EEXIST, create_named(&again, 0));
+	EXPECT_EQ(0, shatomic_unlink(SHATOMIC_BACKEND_AUTO, self->name));
+	EXPECT_EQ(0, create_named(self, 0));
+}
+
+TEST_F(named, is_listed_in_order)
+{
+	struct shatomic_list_entry *entries;
+	struct shatomic_region *second;
+	struct shatomic_create_options options = { .length = 12345 };
+	char name[SHATOMIC_NAME_SIZE + 2];
+	size_t count, i, found = SIZE_MAX;
+
+	ASSERT_EQ(0, create_named(self, 0640));
+	snprintf(name, sizeof(name), "%s-b", self->name);
+	options.name = name;
+	ASSERT_EQ(0, shatomic_create(&options, &second));
+
+	ASSERT_EQ(0, shatomic_list(SHATOMIC_BACKEND_AUTO, &entries, &count));
+	for (i = 0; i < count; i++) {
+		if (i)
+			EXPECT_GT(0, strcmp((char *)entries[i - 1].name,
+					    (char *)entries[i].name));
+		if (!strcmp((char *)entries[i].name, self->name))
+			found = i;
+	}
+	ASSERT_NE(SIZE_MAX, found);
+	ASSERT_LT(found + 1, count);
+	EXPECT_EQ(4096, entries[found].region_size);
+	EXPECT_EQ(0640, entries[found].mode);
+	EXPECT_EQ(getuid(), entries[found].uid);
+	EXPECT_EQ(getgid(), entries[found].gid);
+	EXPECT_STREQ(name, (char *)entries[found + 1].name);
+	EXPECT_EQ(12345, entries[found + 1].region_size);
+	free(entries);
+	shatomic_close(second);
+	EXPECT_EQ(0, shatomic_unlink(SHATOMIC_BACKEND_AUTO, name));
+}
+
+TEST_F(named, info_tells_what_it_is)
+{
+	struct shatomic_info info;
+
+	umask(027);
+	ASSERT_EQ(0, create_named(self, 0666));
+	ASSERT_EQ(0, shatomic_get_info(self->region, &info));
+	EXPECT_EQ(4096, info.size);
+	EXPECT_EQ(0640, info.mode);
+	EXPECT_EQ(getuid(), info.uid);
+	EXPECT_EQ(getgid(), info.gid);
+	EXPECT_EQ(1, info.writable);
+	EXPECT_STREQ(self->name, info.name);
+	EXPECT_EQ(0, info.huge_bytes);
+}
+
+/* What another user gets by opening: the error for writing and for reading. */
+static void expect_for_nobody(struct __test_metadata *_metadata,
+			      FIXTURE_DATA(named) *self, mode_t mode,
+			      int for_writing, int for_reading)
+{
+	struct shatomic_region *region;
+	pid_t child;
+
+	ASSERT_EQ(0, create_named(self, mode));
+	child = fork();
+	if (!child) {
+		if (setgid(NOBODY) || setuid(NOBODY))
+			_exit(1);
+		if (open_named(self, 0, &region) != for_writing)
+			_exit(2);
+		if (open_named(self, SHATOMIC_OPEN_READ_ONLY, &region) !=
+		    for_reading)
+			_exit(3);
+		if (shatomic_unlink(SHATOMIC_BACKEND_AUTO, self->name) !=
+		    -EACCES)
+			_exit(4);
+		_exit(0);
+	}
+	EXPECT_EQ(0, wait_child(child))
+	{
+		TH_LOG("mode %o", mode);
+	}
+}
+
+FIXTURE(modes)
+{
+	FIXTURE_DATA(named) named;
+	mode_t device_mode;
+};
+
+/* The tests are about the mode of regions, not about that of the device. */
+FIXTURE_SETUP(modes)
+{
+	struct stat st;
+
+	umask(0);
+	unique_name(self->named.name, "mode");
+	self->named.region = NULL;
+	self->device_mode = 0;
+	if (!stat("/dev/shatomic", &st)) {
+		self->device_mode = st.st_mode & 0777;
+		ASSERT_EQ(0, chmod("/dev/shatomic", 0666));
+	}
+}
+
+FIXTURE_TEARDOWN(modes)
+{
+	shatomic_close(self->named.region);
+	shatomic_unlink(SHATOMIC_BACKEND_AUTO, self->named.name);
+	if (self->device_mode)
+		chmod("/dev/shatomic", self->device_mode);
+}
+
+TEST_F(modes, only_the_owner)
+{
+	if (getuid())
+		SKIP(return, "only root can become another user");
+	expect_for_nobody(_metadata, &self->named, 0600, -EACCES, -EACCES);
+}
+
+TEST_F(modes, others_may_read)
+{
+	if (getuid())
+		SKIP(return, "only root can become another user");
+	expect_for_nobody(_metadata, &self->named, 0644, -EACCES, 0);
+}
+
+TEST_F(modes, others_may_write)
+{
+	if (getuid())
+		SKIP(return, "only root can become another user");
+	expect_for_nobody(_metadata, &self->named, 0666, 0, 0);
+}
+
+TEST_F(named, read_only_is_read_only)
+{
+	uint64_t offset = 8, operand = 1, result = 0;
+	struct shatomic_batch batch = {
+		.op = SHATOMIC_OP_FETCH_AND_ADD, .width = 8, .rows = 1,
+		.offsets = &offset, .operands = &operand, .results = &result,
+	};
+	struct shatomic_region *reader;
+	struct shatomic_info info;
+	void *memory;
+
+	ASSERT_EQ(0, create_named(self, 0));
+	shatomic_set_u64(shatomic_at(self->region, 8, 8), 77);
+	ASSERT_EQ(0, open_named(self, SHATOMIC_OPEN_READ_ONLY, &reader));
+	ASSERT_EQ(0, shatomic_get_info(reader, &info));
+	EXPECT_EQ(0, info.writable);
+
+	memory = shatomic_buf(reader, NULL);
+	EXPECT_EQ(77, shatomic_get_u64(shatomic_at(reader, 8, 8)));
+	EXPECT_EQ(-1, mprotect(memory, 4096, PROT_READ | PROT_WRITE));
+	EXPECT_EQ(EACCES, errno);
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, 4096, PROT_WRITE, MAP_SHARED,
+				   shatomic_fd(reader), 0));
+	EXPECT_EQ(EACCES, errno);
+	EXPECT_EQ(-1, pwrite(shatomic_fd(reader), "x", 1, 0));
+
+	EXPECT_EQ(-EACCES, shatomic_batch_run(reader, &batch));
+	EXPECT_EQ(0, batch.error_row);
+	EXPECT_EQ(SHATOMIC_FIELD_OP, batch.error_field);
+	EXPECT_EQ(-EACCES, shatomic_batch_run_local(reader, &batch));
+	batch.op = SHATOMIC_OP_GET;
+	EXPECT_EQ(0, shatomic_batch_run(reader, &batch));
+	EXPECT_EQ(77, result);
+
+	/* As a peer it may be read but not written. */
+	batch.peers = &reader;
+	batch.peer_count = 1;
+	batch.peer_offsets = &offset;
+	batch.op = SHATOMIC_OP_COMPARE_AND_SET;
+	EXPECT_EQ(-EACCES, shatomic_batch_run(self->region, &batch));
+	EXPECT_EQ(SHATOMIC_FIELD_PEER_INDEXES, batch.error_field);
+	batch.op = SHATOMIC_OP_STORE;
+	EXPECT_EQ(0, shatomic_batch_run(self->region, &batch));
+	shatomic_close(reader);
+}
+
+static int send_fd(int socket, int fd)
+{
+	char byte = 0, control[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec data = { &byte, 1 };
+	struct msghdr message = {
+		.msg_iov = &data, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(header), &fd, sizeof(int));
+	return sendmsg(socket, &message, 0) == 1 ? 0 : -1;
+}
+
+static int receive_fd(int socket)
+{
+	char byte, control[CMSG_SPACE(sizeof(int))];
+	struct iovec data = { &byte, 1 };
+	struct msghdr message = {
+		.msg_iov = &data, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control),
+	};
+	int fd;
+
+	if (recvmsg(socket, &message, 0) != 1)
+		return -1;
+	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(int));
+	return fd;
+}
+
+TEST(passed_over_a_socket)
+{
+	struct shatomic_region *region, *imported;
+	int sockets[2];
+	pid_t child;
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sockets));
+	child = fork();
+	if (!child) {
+		int fd = receive_fd(sockets[1]);
+
+		if (shatomic_import(fd, &imported))
+			_exit(1);
+		close(fd);
+		shatomic_fetch_and_add_u64(shatomic_at(imported, 0, 8), 6);
+		shatomic_close(imported);
+		_exit(0);
+	}
+	region = new_region(4096);
+	ASSERT_NE(NULL, region);
+	ASSERT_EQ(0, send_fd(sockets[0], shatomic_fd(region)));
+	EXPECT_EQ(0, wait_child(child));
+	EXPECT_EQ(6, shatomic_get_u64(shatomic_at(region, 0, 8)));
+	shatomic_close(region);
+}
+
+TEST(other_descriptors_are_no_regions)
+{
+	struct shatomic_region *region;
+	int fds[] = { -1, open("/dev/null", O_RDWR), open("/tmp", O_RDONLY),
+		      memfd_create("unsealed", MFD_CLOEXEC) };
+	unsigned int i;
+
+	for (i = 0; i < COUNT_OF(fds); i++)
+		EXPECT_EQ(-EBADF, shatomic_import(fds[i], &region))
+		{
+			TH_LOG("descriptor %u", i);
+		}
+}
+
+TEST(huge_pages_where_they_can_be_had)
+{
+	struct shatomic_region *region = new_region(8 << 20);
+	struct shatomic_info info;
+
+	ASSERT_NE(NULL, region);
+	ASSERT_EQ(0, shatomic_get_info(region, &info));
+	EXPECT_LE(info.huge_bytes, info.size);
+	if (on_device(region)) {
+		EXPECT_EQ(1, info.pinned);
+		EXPECT_EQ(8 << 20, info.huge_bytes);
+	}
+	shatomic_close(region);
+}
+
+TEST_HARNESS_MAIN
