@@ -1,0 +1,536 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The device's limits, at the edge and over it, and what becomes of regions
+ * and batches whose owners end badly. Root runs it; it leaves the module's
+ * parameters as it found them.
+ */
+#include "common.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#define DEVICE "/dev/shatomic"
+#define PARAMETERS "/sys/module/shatomic/parameters/"
+#define CGROUP "/sys/fs/cgroup/shatomic-test"
+#define NOBODY 65534
+#define MIB (1ULL << 20)
+
+FIXTURE(limits)
+{
+	int device;
+	/* What a test changed, to be written back. */
+	char parameter[64];
+	char old_value[32];
+	struct shatomic_ioc_info before;
+};
+
+static struct shatomic_ioc_info get_info(int device)
+{
+	struct shatomic_ioc_info info = { .size = sizeof(info) };
+
+	ioctl(device, SHATOMIC_IOC_INFO, &info);
+	return info;
+}
+
+static int write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY), ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+static long long read_number(const char *path)
+{
+	char text[32] = "";
+	int fd = open(path, O_RDONLY);
+
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0)
+		text[0] = '\0';
+	close(fd);
+	return strtoll(text, NULL, 10);
+}
+
+static int set_parameter(FIXTURE_DATA(limits) *self, const char *name,
+			 unsigned long long value)
+{
+	char path[128], text[32];
+	int fd;
+
+	snprintf(path, sizeof(path), PARAMETERS "%s", name);
+	if (!self->parameter[0]) {
+		fd = open(path, O_RDONLY);
+		if (fd < 0 || read(fd, self->old_value, 31) < 1)
+			return -errno;
+		close(fd);
+		snprintf(self->parameter, sizeof(self->parameter), "%s", name);
+	}
+	snprintf(text, sizeof(text), "%llu", value);
+	return write_text(path, text);
+}
+
+/* A region's descriptor; or -errno, with the limit that refused it. */
+static int create(int device, uint64_t size, uint32_t flags, uint32_t *limit)
+{
+	struct shatomic_ioc_create create = { .size = sizeof(create),
+					      .region_size = size,
+					      .flags = flags };
+	int ret = ioctl(device, SHATOMIC_IOC_CREATE, &create) ? -errno :
+								create.fd;
+
+	*limit = create.limit;
+	return ret;
+}
+
+/* Files of killed processes and async frees take a moment. */
+static bool all_is_back(FIXTURE_DATA(limits) *self)
+{
+	struct shatomic_ioc_info now;
+	int i;
+
+	for (i = 0; i < 150; i++) {
+		now = get_info(self->device);
+		if (now.regions == self->before.regions &&
+		    now.pinned_bytes == self->before.pinned_bytes)
+			return true;
+		usleep(100000);
+	}
+	return false;
+}
+
+FIXTURE_SETUP(limits)
+{
+	self->parameter[0] = '\0';
+	self->device = open(DEVICE, O_RDWR);
+	ASSERT_LE(0, self->device);
+	self->before = get_info(self->device);
+}
+
+FIXTURE_TEARDOWN(limits)
+{
+	char path[128];
+
+	if (self->parameter[0]) {
+		snprintf(path, sizeof(path), PARAMETERS "%s", self->parameter);
+		EXPECT_EQ(0, write_text(path, self->old_value));
+	}
+	EXPECT_EQ(true, all_is_back(self));
+	close(self->device);
+}
+
+TEST_F(limits, pinned_bytes)
+{
+	uint32_t limit;
+	int fd;
+
+	ASSERT_EQ(0, set_parameter(self, "max_pinned_bytes",
+				   self->before.pinned_bytes + MIB));
+	fd = create(self->device, MIB, 0, &limit);
+	EXPECT_LE(0, fd);
+	EXPECT_EQ(self->before.pinned_bytes + MIB,
+		  get_info(self->device).pinned_bytes);
+	EXPECT_EQ(-ENOMEM, create(self->device, 1, 0, &limit));
+	EXPECT_EQ(SHATOMIC_LIMIT_PINNED_BYTES, limit);
+	close(fd);
+	EXPECT_EQ(-ENOMEM, create(self->device, MIB + 1, 0, &limit));
+	EXPECT_EQ(SHATOMIC_LIMIT_PINNED_BYTES, limit);
+	EXPECT_EQ(-ENOMEM, create(self->device, 1ULL << 60, 0, &limit));
+	EXPECT_EQ(SHATOMIC_LIMIT_PINNED_BYTES, limit);
+	fd = create(self->device, MIB, 0, &limit);
+	EXPECT_LE(0, fd);
+	close(fd);
+}
+
+TEST_F(limits, regions)
+{
+	uint32_t limit;
+	int fd;
+
+	ASSERT_EQ(0, set_parameter(self, "max_regions",
+				   self->before.regions + 1));
+	fd = create(self->device, 1, 0, &limit);
+	EXPECT_LE(0, fd);
+	EXPECT_EQ(-EPERM, create(self->device, 1, 0, &limit));
+	EXPECT_EQ(SHATOMIC_LIMIT_REGIONS, limit);
+	close(fd);
+}
+
+/* A batch of @rows gets of the word at 0. */
+static int run_gets(int region, uint64_t rows, struct shatomic_ioc_batch *batch)
+{
+	uint64_t *offsets = calloc(rows, sizeof(*offsets));
+	int ret;
+
+	*batch = (struct shatomic_ioc_batch){
+		.size = sizeof(*batch), .op = SHATOMIC_OP_GET, .width = 8,
+		.rows = rows, .offsets = (uintptr_t)offsets,
+	};
+	ret = ioctl(region, SHATOMIC_IOC_BATCH, batch) ? -errno : 0;
+	free(offsets);
+	return ret;
+}
+
+TEST_F(limits, batch_rows)
+{
+	struct shatomic_ioc_batch batch;
+	uint32_t limit;
+	int fd = create(self->device, 8, 0, &limit);
+
+	ASSERT_EQ(0, set_parameter(self, "max_batch_rows", 100));
+	EXPECT_EQ(0, run_gets(fd, 100, &batch));
+	EXPECT_EQ(-EPERM, run_gets(fd, 101, &batch));
+	EXPECT_EQ(SHATOMIC_LIMIT_BATCH_ROWS, batch.limit);
+	EXPECT_EQ(SHATOMIC_FIELD_ROWS, batch.error_field);
+	close(fd);
+}
+
+TEST_F(limits, batches)
+{
+	struct shatomic_ioc_batch batch;
+	uint32_t limit;
+	int fd = create(self->device, 8, 0, &limit);
+
+	ASSERT_EQ(0, set_parameter(self, "max_batches", 0));
+	EXPECT_EQ(-EPERM, run_gets(fd, 1, &batch));
+	EXPECT_EQ(SHATOMIC_LIMIT_BATCHES, batch.limit);
+	ASSERT_EQ(0, set_parameter(self, "max_batches", 1));
+	EXPECT_EQ(0, run_gets(fd, 1, &batch));
+	EXPECT_EQ(0, run_gets(fd, 1, &batch));
+	close(fd);
+}
+
+/* RLIMIT_MEMLOCK holds for a user without CAP_IPC_LOCK, over all regions. */
+TEST_F(limits, memlock)
+{
+	struct rlimit memlock = { MIB, MIB };
+	pid_t child = fork();
+
+	if (!child) {
+		uint32_t limit;
+		int fd;
+
+		if (setrlimit(RLIMIT_MEMLOCK, &memlock) || setgid(NOBODY) ||
+		    setuid(NOBODY))
+			_exit(1);
+		fd = create(self->device, MIB, 0, &limit);
+		if (fd < 0)
+			_exit(2);
+		if (create(self->device, 1, 0, &limit) != -EPERM ||
+		    limit != SHATOMIC_LIMIT_MEMLOCK)
+			_exit(3);
+		close(fd);
+		if (create(self->device, MIB + 1, 0, &limit) != -EPERM ||
+		    limit != SHATOMIC_LIMIT_MEMLOCK)
+			_exit(4);
+		if (create(self->device, MIB, 0, &limit) < 0)
+			_exit(5);
+		_exit(0);
+	}
+	EXPECT_EQ(0, wait_child(child));
+}
+
+/* And the library says so in words. */
+TEST_F(limits, memlock_is_named)
+{
+	struct rlimit memlock = { 8192, 8192 };
+	mode_t mode = 0600;
+	struct stat st;
+	pid_t child;
+
+	ASSERT_EQ(0, stat(DEVICE, &st));
+	mode = st.st_mode & 0777;
+	ASSERT_EQ(0, chmod(DEVICE, 0666));
+	child = fork();
+	if (!child) {
+		struct shatomic_create_options options = {
+			.length = MIB, .backend = SHATOMIC_BACKEND_DEVICE,
+		};
+		struct shatomic_region *region;
+
+		if (setrlimit(RLIMIT_MEMLOCK, &memlock) || setgid(NOBODY) ||
+		    setuid(NOBODY))
+			_exit(1);
+		if (shatomic_create(&options, &region) != -EPERM)
+			_exit(2);
+		_exit(strstr(shatomic_error(), "RLIMIT_MEMLOCK") ? 0 : 3);
+	}
+	EXPECT_EQ(0, wait_child(child));
+	EXPECT_EQ(0, chmod(DEVICE, mode));
+}
+
+TEST_F(limits, memory_cgroup)
+{
+	pid_t child;
+
+	ASSERT_EQ(0, mkdir(CGROUP, 0755));
+	ASSERT_EQ(0, write_text(CGROUP "/memory.max", "16777216"));
+	child = fork();
+	if (!child) {
+		uint32_t limit;
+		int fd;
+
+		if (write_text(CGROUP "/cgroup.procs", "0"))
+			_exit(1);
+		if (create(self->device, 64 * MIB, 0, &limit) != -ENOMEM ||
+		    limit != SHATOMIC_LIMIT_MEMORY)
+			_exit(2);
+		fd = create(self->device, 4 * MIB, 0, &limit);
+		if (fd < 0)
+			_exit(3);
+		if (read_number(CGROUP "/memory.current") < (long long)(4 * MIB))
+			_exit(4);
+		close(fd);
+		_exit(0);
+	}
+	EXPECT_EQ(0, wait_child(child));
+	EXPECT_EQ(true, all_is_back(self));
+	/* What is left is the page tables and stacks of a dead process. */
+	EXPECT_GT((long long)(2 * MIB),
+		  read_number(CGROUP "/memory.current"));
+	EXPECT_EQ(0, rmdir(CGROUP));
+}
+
+TEST_F(limits, huge_pages_on_demand)
+{
+	struct shatomic_ioc_region_info info = { .size = sizeof(info) };
+	uint32_t limit;
+	int fd;
+
+	fd = create(self->device, 5 * MIB, SHATOMIC_CREATE_HUGE, &limit);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ioctl(fd, SHATOMIC_IOC_REGION_INFO, &info));
+	EXPECT_EQ(4 * MIB, info.huge_bytes);
+	EXPECT_EQ(SHATOMIC_CREATE_HUGE, info.create_flags);
+	close(fd);
+}
+
+TEST_F(limits, asynchronous_free)
+{
+	uint32_t limit;
+	int fd = create(self->device, 32 * MIB, SHATOMIC_CREATE_ASYNC_FREE,
+			&limit);
+
+	ASSERT_LE(0, fd);
+	close(fd);
+	EXPECT_EQ(true, all_is_back(self));
+}
+
+#define BIG_ROWS 200000
+
+struct big_columns {
+	uint64_t *offsets;
+	uint64_t *operands;
+	uint64_t *results;
+};
+
+static struct big_columns big_columns(void)
+{
+	return (struct big_columns){ calloc(BIG_ROWS, 8), calloc(BIG_ROWS, 8),
+				     calloc(BIG_ROWS, 8) };
+}
+
+static struct shatomic_ioc_batch big_batch(const struct big_columns *columns)
+{
+	return (struct shatomic_ioc_batch){
+		.size = sizeof(struct shatomic_ioc_batch),
+		.op = SHATOMIC_OP_FETCH_AND_ADD, .width = 8, .rows = BIG_ROWS,
+		.offsets = (uintptr_t)columns->offsets,
+		.operands = (uintptr_t)columns->operands,
+		.results = (uintptr_t)columns->results,
+	};
+}
+
+/* Killed in the middle of batches that workers share, again and again. */
+TEST_F_TIMEOUT(limits, killed_in_mid_batch, 120)
+{
+	struct big_columns columns = big_columns();
+	uint32_t limit;
+	pid_t child;
+	int round;
+
+	for (round = 0; round < 30; round++) {
+		child = fork();
+		if (!child) {
+			struct shatomic_ioc_batch batch = big_batch(&columns);
+			int fd = create(self->device, MIB, 0, &limit);
+
+			while (!ioctl(fd, SHATOMIC_IOC_BATCH, &batch))
+				;
+			_exit(1);
+		}
+		usleep(10000 + round * 1000);
+		kill(child, SIGKILL);
+		EXPECT_EQ(256 + SIGKILL, wait_child(child));
+	}
+	EXPECT_EQ(true, all_is_back(self));
+}
+
+struct rewriter {
+	struct big_columns columns;
+	bool stop;
+};
+
+/* Makes offsets bad and good again while the kernel reads them. */
+static void *rewrite(void *arg)
+{
+	struct rewriter *rewriter = arg;
+	uint64_t i = 0;
+
+	while (!__atomic_load_n(&rewriter->stop, __ATOMIC_RELAXED)) {
+		__atomic_store_n(&rewriter->columns.offsets[i % BIG_ROWS],
+				 i % 3 ? 0 : (~0ULL << (i % 60)) & ~7ULL,
+				 __ATOMIC_RELAXED);
+		i += 4099;
+	}
+	return NULL;
+}
+
+/* A caller that rewrites its columns reaches nothing but its own region. */
+TEST_F_TIMEOUT(limits, columns_rewritten_during_the_batch, 120)
+{
+	struct rewriter rewriter = { .columns = big_columns() };
+	struct shatomic_ioc_batch batch;
+	char neighbour[4096], zero[4096] = "";
+	pthread_t thread;
+	uint32_t limit;
+	int before, fd, after, round, ret, refused = 0;
+
+	before = create(self->device, 4096, 0, &limit);
+	fd = create(self->device, 4096, 0, &limit);
+	after = create(self->device, 4096, 0, &limit);
+	for (round = 0; round < BIG_ROWS; round++)
+		rewriter.columns.operands[round] = 1;
+	ASSERT_EQ(0, pthread_create(&thread, NULL, rewrite, &rewriter));
+	for (round = 0; round < 40; round++) {
+		batch = big_batch(&rewriter.columns);
+		ret = ioctl(fd, SHATOMIC_IOC_BATCH, &batch);
+		if (!ret)
+			continue;
+		refused++;
+		ASSERT_EQ(ERANGE, errno);
+		ASSERT_EQ(SHATOMIC_FIELD_OFFSETS, batch.error_field);
+		ASSERT_GT(BIG_ROWS, batch.error_row);
+	}
+	__atomic_store_n(&rewriter.stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	EXPECT_LT(0, refused);
+	ASSERT_EQ(4096, pread(before, neighbour, 4096, 0));
+	EXPECT_EQ(0, memcmp(neighbour, zero, 4096));
+	ASSERT_EQ(4096, pread(after, neighbour, 4096, 0));
+	EXPECT_EQ(0, memcmp(neighbour, zero, 4096));
+	close(before);
+	close(fd);
+	close(after);
+}
+
+/* The results column ends in the middle: the rows that ran are told. */
+TEST_F(limits, results_that_cannot_be_written)
+{
+	struct big_columns columns = big_columns();
+	struct shatomic_ioc_batch batch = big_batch(&columns);
+	uint64_t word = 0;
+	uint32_t limit;
+	int fd = create(self->device, 4096, 0, &limit), i;
+	char *pages = mmap(NULL, 64 * 4096, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	ASSERT_NE(MAP_FAILED, pages);
+	for (i = 0; i < BIG_ROWS; i++)
+		columns.operands[i] = 1;
+	ASSERT_EQ(0, munmap(pages + 32 * 4096, 32 * 4096));
+	batch.results = (uintptr_t)pages;
+	batch.parallelism = 1;
+	EXPECT_EQ(-1, ioctl(fd, SHATOMIC_IOC_BATCH, &batch));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(SHATOMIC_FIELD_RESULTS, batch.error_field);
+	EXPECT_LE(32 * 512, batch.rows_done);
+	EXPECT_GT(BIG_ROWS, batch.rows_done);
+	ASSERT_EQ(8, pread(fd, &word, 8, 0));
+	EXPECT_EQ(batch.rows_done, word);
+	munmap(pages, 32 * 4096);
+	close(fd);
+}
+
+static int unload(void)
+{
+	return syscall(SYS_delete_module, "shatomic", O_NONBLOCK) ? -errno : 0;
+}
+
+/* A module in use refuses to go. */
+TEST_F(limits, the_module_stays_while_it_is_used)
+{
+	struct shatomic_ioc_create named = { .size = sizeof(named),
+					     .region_size = 8, .mode = 0600,
+					     .name = "limits-busy" };
+	struct shatomic_ioc_unlink unlink = { .size = sizeof(unlink),
+					      .name = "limits-busy" };
+	uint32_t limit;
+	void *mapping;
+	int fd;
+
+	fd = create(self->device, 4096, 0, &limit);
+	close(self->device);
+	EXPECT_EQ(-EAGAIN, unload());
+	mapping = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, mapping);
+	close(fd);
+	EXPECT_EQ(-EAGAIN, unload());
+
+	self->device = open(DEVICE, O_RDWR);
+	ASSERT_LE(0, self->device);
+	ASSERT_EQ(0, ioctl(self->device, SHATOMIC_IOC_CREATE, &named));
+	close(named.fd);
+	munmap(mapping, 4096);
+	close(self->device);
+	EXPECT_EQ(-EAGAIN, unload());
+	self->device = open(DEVICE, O_RDWR);
+	ASSERT_LE(0, self->device);
+	EXPECT_EQ(0, ioctl(self->device, SHATOMIC_IOC_UNLINK, &unlink));
+}
+
+/* Names belong to an IPC namespace and end with it. */
+TEST_F(limits, ipc_namespaces)
+{
+	struct shatomic_ioc_create named = { .size = sizeof(named),
+					     .region_size = 8, .mode = 0600,
+					     .name = "limits-ns" };
+	struct shatomic_ioc_unlink unlink = { .size = sizeof(unlink),
+					      .name = "limits-ns" };
+	pid_t child;
+
+	ASSERT_EQ(0, ioctl(self->device, SHATOMIC_IOC_CREATE, &named));
+	close(named.fd);
+	child = fork();
+	if (!child) {
+		struct shatomic_ioc_open open = { .size = sizeof(open),
+						  .name = "limits-ns" };
+		struct shatomic_ioc_list list = { .size = sizeof(list) };
+
+		if (unshare(CLONE_NEWIPC))
+			_exit(1);
+		if (!ioctl(self->device, SHATOMIC_IOC_OPEN, &open) ||
+		    errno != ENOENT)
+			_exit(2);
+		if (ioctl(self->device, SHATOMIC_IOC_LIST, &list) || list.count)
+			_exit(3);
+		if (ioctl(self->device, SHATOMIC_IOC_CREATE, &named))
+			_exit(4);
+		if (ioctl(self->device, SHATOMIC_IOC_LIST, &list) ||
+		    list.count != 1)
+			_exit(5);
+		_exit(0);
+	}
+	EXPECT_EQ(0, wait_child(child));
+	EXPECT_EQ(0, ioctl(self->device, SHATOMIC_IOC_UNLINK, &unlink));
+	/* The child's is dropped once its namespace has ended. */
+	EXPECT_EQ(true, all_is_back(self));
+}
+
+TEST_HARNESS_MAIN
