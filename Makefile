@@ -21,6 +21,7 @@ help:
 
 setup:
 	@tools/setup build module guest source
+	@tests/vm/kernel image >/dev/null
 
 all: setup module library command tests
 
