@@ -103,11 +103,13 @@ counts_the_rest() {
 unreadable_is_refused() {
 	cp "$tap_dir/in/unended" "$tap_dir/in/unreadable"
 	chmod 0 "$tap_dir/in/unreadable"
-	# Root reads everything, so another user is it who asks.
+	# Root reads everything, so another user is it who asks, by a copy of
+	# the command where that user may go.
+	cp "$(command -v shatomic)" "$tap_dir/shatomic"
 	[ -c /dev/shatomic ] && chmod 666 /dev/shatomic
 	chmod 755 "$tap_dir" "$tap_dir/in"
 	complains "unreadable: Permission denied" \
-		as_nobody shatomic count "$tap_dir/in/unreadable" "$tap_dir/in/unended"
+		as_nobody "$tap_dir/shatomic" count "$tap_dir/in/unreadable" "$tap_dir/in/unended"
 	unreadable_status=$?
 	[ -c /dev/shatomic ] && chmod 600 /dev/shatomic
 	grep -q '^tokens: *5$' "$tap_dir/out" && return "$unreadable_status"
@@ -116,7 +118,7 @@ unreadable_is_refused() {
 # A file's mode keeps out anybody but root.
 as_nobody() {
 	if [ "$(id -u)" -eq 0 ]; then
-		su -s /bin/sh nobody -c "PATH='$PATH' SHATOMIC_BACKEND='$SHATOMIC_BACKEND' $*"
+		su -s /bin/sh nobody -c "SHATOMIC_BACKEND='$SHATOMIC_BACKEND' $*"
 	else
 		"$@"
 	fi
