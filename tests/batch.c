@@ -608,9 +608,11 @@ FIXTURE_SETUP(big)
 			self->ops[i] = next_random() % SHATOMIC_OP_COUNT;
 		} while (shatomic_op_needs(self->ops[i]) & SHATOMIC_NEEDS_PEER);
 		self->widths[i] = all_widths[next_random() % 4];
-		/* Half of the rows meet on one word. */
-		self->offsets[i] = next_random() % 2 ?
-			0 : next_random() % BIG_WORDS * 8;
+		/* Half of the rows meet on one word, in all of its parts. */
+		self->offsets[i] = next_random() % (8 / self->widths[i]) *
+				   self->widths[i];
+		if (next_random() % 2)
+			self->offsets[i] += next_random() % BIG_WORDS * 8;
 		self->operands[i] = interesting_value();
 		self->comparands[i] = interesting_value();
 	}
@@ -646,6 +648,15 @@ static void run_big(struct __test_metadata *_metadata,
 	}
 	ASSERT_EQ(BIG_ROWS, batch.rows_done);
 	memcpy(self->after[to], self->memory, BIG_WORDS * 8);
+}
+
+/* Make all offsets those of whole words. */
+static void align_big(FIXTURE_DATA(big) *self)
+{
+	unsigned int i;
+
+	for (i = 0; i < BIG_ROWS; i++)
+		self->offsets[i] &= ~7ULL;
 }
 
 static const unsigned int parallelisms[] = { 0, 2, 7, UINT32_MAX };
@@ -684,6 +695,7 @@ TEST_F_TIMEOUT(big, commuting_rows_in_slices, 120)
 					.width = 8 };
 	unsigned int i;
 
+	align_big(self);
 	run_big(_metadata, self, 0, 1, batch, shatomic_batch_run);
 	for (i = 0; i < COUNT_OF(parallelisms); i++) {
 		run_big(_metadata, self, 1, parallelisms[i], batch,
@@ -698,10 +710,46 @@ TEST_F_TIMEOUT(big, last_set_wins, 120)
 {
 	struct shatomic_batch batch = { .op = SHATOMIC_OP_SET, .width = 8 };
 
+	align_big(self);
 	run_big(_metadata, self, 0, 1, batch, shatomic_batch_run);
 	run_big(_metadata, self, 1, 0, batch, shatomic_batch_run);
 	EXPECT_EQ(0, memcmp(self->after[0], self->after[1],
 			    sizeof(self->after[0])));
+}
+
+/* Columns of operations keep their order without results to show it too. */
+TEST_F_TIMEOUT(big, columns_without_results_keep_their_order, 120)
+{
+	struct shatomic_batch batch = { .ops = self->ops,
+					.widths = self->widths };
+	unsigned int i;
+
+	run_big(_metadata, self, 0, 1, batch, shatomic_batch_run);
+	for (i = 0; i < COUNT_OF(parallelisms); i++) {
+		run_big(_metadata, self, 1, parallelisms[i], batch,
+			shatomic_batch_run);
+		EXPECT_EQ(0, memcmp(self->after[0], self->after[1],
+				    sizeof(self->after[0])));
+	}
+}
+
+/* One operation's results on one word are those of row order. */
+TEST_F_TIMEOUT(big, results_show_row_order, 120)
+{
+	struct shatomic_batch batch = { .op = SHATOMIC_OP_ADD_AND_FETCH,
+					.width = 8 };
+	unsigned int i, round;
+
+	for (i = 0; i < BIG_ROWS; i++) {
+		self->offsets[i] = 8;
+		self->operands[i] = 1;
+	}
+	batch.results = self->results[0];
+	for (round = 0; round < 3; round++) {
+		run_big(_metadata, self, 0, 0, batch, shatomic_batch_run);
+		for (i = 0; i < BIG_ROWS; i++)
+			ASSERT_EQ(i + 1, self->results[0][i]);
+	}
 }
 
 static int compare_u64(const void *a, const void *b)
@@ -739,6 +787,7 @@ TEST_F(big, the_last_row_is_checked_before_the_first_runs)
 	};
 	unsigned int i;
 
+	align_big(self);
 	self->offsets[BIG_ROWS - 1] = BIG_WORDS * 8;
 	EXPECT_EQ(-ERANGE, shatomic_batch_run(self->region, &batch));
 	EXPECT_EQ(BIG_ROWS - 1, batch.error_row);
