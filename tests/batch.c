@@ -9,6 +9,9 @@
 #define REGION_BYTES 4096
 #define MAX_ROWS 2000
 
+/* shatomic_batch_run() or shatomic_batch_run_local(). */
+typedef int run_fn(struct shatomic_region *region, struct shatomic_batch *batch);
+
 static const uint8_t all_widths[] = { 1, 2, 4, 8 };
 
 static uint64_t width_mask(unsigned int width)
@@ -219,9 +222,7 @@ FIXTURE_TEARDOWN(batch)
  */
 static void run_and_compare(struct __test_metadata *_metadata,
 			    FIXTURE_DATA(batch) *self, unsigned int op,
-			    unsigned int width, unsigned int rows,
-			    int (*run)(struct shatomic_region *,
-				       struct shatomic_batch *))
+			    unsigned int width, unsigned int rows, run_fn *run)
 {
 	struct shatomic_region *peers[] = { self->peer, self->region };
 	unsigned char *peer_models[] = { self->peer_model, self->model };
@@ -282,7 +283,8 @@ static void align_to(FIXTURE_DATA(batch) *self, unsigned int rows,
 	}
 }
 
-TEST_F(batch, each_op_at_each_width)
+static void each_op_at_each_width(struct __test_metadata *_metadata,
+				  FIXTURE_DATA(batch) *self, run_fn *run)
 {
 	unsigned int op, i;
 
@@ -291,23 +293,19 @@ TEST_F(batch, each_op_at_each_width)
 			fill_random(self, 300, 64);
 			align_to(self, 300, all_widths[i]);
 			run_and_compare(_metadata, self, op, all_widths[i], 300,
-					shatomic_batch_run);
+					run);
 		}
 	}
 }
 
+TEST_F(batch, each_op_at_each_width)
+{
+	each_op_at_each_width(_metadata, self, shatomic_batch_run);
+}
+
 TEST_F(batch, each_op_at_each_width_local)
 {
-	unsigned int op, i;
-
-	for (op = 0; op < SHATOMIC_OP_COUNT; op++) {
-		for (i = 0; i < COUNT_OF(all_widths); i++) {
-			fill_random(self, 300, 64);
-			align_to(self, 300, all_widths[i]);
-			run_and_compare(_metadata, self, op, all_widths[i], 300,
-					shatomic_batch_run_local);
-		}
-	}
+	each_op_at_each_width(_metadata, self, shatomic_batch_run_local);
 }
 
 TEST_F(batch, mixed_ops_and_widths)
@@ -504,9 +502,7 @@ static const struct bad_batch bad_batches[] = {
 
 static void expect_refused(struct __test_metadata *_metadata,
 			   FIXTURE_DATA(batch) *self,
-			   const struct bad_batch *bad,
-			   int (*run)(struct shatomic_region *,
-				      struct shatomic_batch *))
+			   const struct bad_batch *bad, run_fn *run)
 {
 	struct shatomic_batch batch = {
 		.op = SHATOMIC_OP_FETCH_AND_ADD, .width = 8, .rows = 3,
@@ -633,8 +629,7 @@ FIXTURE_TEARDOWN(big)
 static void run_big(struct __test_metadata *_metadata,
 		    FIXTURE_DATA(big) *self, unsigned int to,
 		    unsigned int parallelism, struct shatomic_batch batch,
-		    int (*run)(struct shatomic_region *,
-			       struct shatomic_batch *))
+		    run_fn *run)
 {
 	memset(self->memory, 0, BIG_WORDS * 8);
 	batch.rows = BIG_ROWS;
