@@ -12,7 +12,7 @@
 static unsigned long max_pinned_bytes;
 module_param(max_pinned_bytes, ulong, 0644);
 MODULE_PARM_DESC(max_pinned_bytes,
-		 "Most bytes in all regions together; 0: half of the memory (default 0)");
+		 "Most bytes in all regions together (default: half of the memory)");
 
 static unsigned int max_regions = 4096;
 module_param(max_regions, uint, 0644);
@@ -37,9 +37,14 @@ static atomic_t batches = ATOMIC_INIT(0);
 
 static u64 pinned_bytes_limit(void)
 {
-	unsigned long limit = READ_ONCE(max_pinned_bytes);
+	return READ_ONCE(max_pinned_bytes);
+}
 
-	return limit ? limit : ((u64)totalram_pages() << PAGE_SHIFT) / 2;
+/* The default that depends on the machine; so the parameter reads as it is. */
+void __init shatomic_limits_init(void)
+{
+	if (!max_pinned_bytes)
+		max_pinned_bytes = totalram_pages() / 2 << PAGE_SHIFT;
 }
 
 static int charge_locked_vm(struct shatomic_charge *charge)

@@ -26,6 +26,7 @@ static int __init shatomic_init(void)
 {
 	int ret;
 
+	shatomic_limits_init();
 	ret = shatomic_memory_init();
 	if (ret)
 		return ret;

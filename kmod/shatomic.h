@@ -27,6 +27,7 @@ struct shatomic_charge {
 	u64 bytes;
 };
 
+void shatomic_limits_init(void);
 int shatomic_charge_region(struct shatomic_charge *charge, u64 bytes,
 			   u32 *limit);
 void shatomic_uncharge_region(struct shatomic_charge *charge);
