@@ -60,6 +60,38 @@ same_bytes() {
 		cmp - "$tap_dir/expected"
 }
 
+# As same, in pieces so small and tables so short that 4 workers meet in them:
+# without that a text of one piece would be counted by one worker.
+same_shared() {
+	kind=$1
+	file=$2
+	"expected_$kind" "$file" >"$tap_dir/expected"
+	shatomic count "--$kind" --tsv --jobs 4 --piece-bytes 1000 --slots 1 "$file" \
+		2>"$tap_dir/totals" >"$tap_dir/tsv" || return
+	grep -q '^workers: *4$' "$tap_dir/totals" &&
+		awk '/^generations:/ { many = $2 > 1 } END { exit !many }' "$tap_dir/totals" &&
+		normal <"$tap_dir/tsv" | cmp - "$tap_dir/expected"
+}
+
+borders_lose_nothing() {
+	printf 'aa bb cc\n' >"$tap_dir/in/borders"
+	for piece in 1 2 3 4 5; do
+		totals_are 3 --piece-bytes "$piece" --jobs 4 "$tap_dir/in/borders" || return
+	done
+}
+
+# Each reader of this file sees another content.
+verify_tells_a_difference() {
+	status 1 shatomic count --verify /proc/self/stat
+}
+
+most_frequent_first() {
+	printf 'b a b c b a\n' >"$tap_dir/in/order"
+	[ "$(shatomic count --tsv --top 0 "$tap_dir/in/order" 2>/dev/null)" = "3	b
+2	a
+1	c" ]
+}
+
 total() {
 	shatomic count --top 0 "$@" | awk '/^tokens:/ { print $2 }'
 }
@@ -155,8 +187,13 @@ no_process_of() {
 }
 
 for jobs in 1 2 4 8; do
-	check "words, $jobs workers" same words "$jobs" "$tap_dir/in/text"
+	check "words, up to $jobs workers" same words "$jobs" "$tap_dir/in/text"
 done
+check "words, 4 workers that share growing tables" same_shared words "$tap_dir/in/text"
+check "lines, 4 workers that share growing tables" same_shared lines "$tap_dir/in/printable"
+check "borders of pieces lose nothing" borders_lose_nothing
+check "the most frequent come first" most_frequent_first
+check "verify exits with 1 where counts differ" verify_tells_a_difference
 check "words of many files" same words 4 "$texts"/*
 check "lines" same lines 4 "$tap_dir/in/printable"
 check "bytes" same_bytes "$tap_dir/in/text"
