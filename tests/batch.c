@@ -557,6 +557,28 @@ TEST_F(batch, bad_batches_are_refused_whole)
 	}
 }
 
+/* Where size - width would wrap round. */
+TEST(a_word_wider_than_its_region)
+{
+	static const uint64_t offsets[] = { 0, 8, 4096, UINT64_MAX - 7 };
+	struct shatomic_region *region = new_region(4);
+	uint64_t result = 7;
+	unsigned int i;
+
+	ASSERT_NE(NULL, region);
+	for (i = 0; i < COUNT_OF(offsets); i++) {
+		struct shatomic_batch batch = {
+			.op = SHATOMIC_OP_GET, .width = 8, .rows = 1,
+			.offsets = &offsets[i], .results = &result,
+		};
+
+		EXPECT_EQ(-ERANGE, shatomic_batch_run(region, &batch));
+		EXPECT_EQ(SHATOMIC_FIELD_OFFSETS, batch.error_field);
+		EXPECT_EQ(7, result);
+	}
+	shatomic_close(region);
+}
+
 TEST_F(batch, null_arguments)
 {
 	struct shatomic_batch batch = { .op = SHATOMIC_OP_GET, .width = 8 };
