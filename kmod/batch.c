@@ -178,6 +178,9 @@ static void run_range(struct batch *batch, struct shatomic_chunk *chunk,
 	int ret;
 
 	for (; first < end; first += count) {
+		/* Only the caller can see its signals; all look at stop. */
+		if (fatal_signal_pending(current))
+			WRITE_ONCE(batch->stop, true);
 		if (READ_ONCE(batch->stop))
 			return;
 		count = min_t(u64, end - first, SHATOMIC_CHUNK_ROWS);
@@ -282,9 +285,6 @@ static int run_shared(struct batch *batch)
 
 	queue_workers(batch);
 	while (take_piece(batch, &piece)) {
-		/* Workers look at stop; only the caller can see its signals. */
-		if (fatal_signal_pending(current))
-			WRITE_ONCE(batch->stop, true);
 		run_piece(batch, &batch->workers[0].chunk, piece);
 		finish_piece(batch);
 	}
@@ -422,13 +422,15 @@ static int load_peers(struct batch *batch, u32 *field, u32 *limit)
 			return -EFAULT;
 		batch->peer_files[i] = fget(fd);
 		if (!batch->peer_files[i] ||
-		    !shatomic_region_of(batch->peer_files[i]) ||
-		    !(batch->peer_files[i]->f_mode & FMODE_READ))
+		    !shatomic_region_of(batch->peer_files[i]))
 			return -EBADF;
+		if (!(batch->peer_files[i]->f_mode & FMODE_READ))
+			return -EACCES;
 		shatomic_region_as_memory(batch->peer_files[i],
 					  &batch->peers[i]);
 		batch->peer_table[i] = &batch->peers[i];
 	}
+	*field = SHATOMIC_FIELD_NONE;
 	batch->shape.peers = batch->peer_table;
 	return 0;
 }

@@ -147,8 +147,11 @@ static int run_create(struct call *call)
 		return ret;
 
 	ret = shatomic_name_add(create->name, call->new_file);
-	if (ret)
+	if (ret) {
+		/* The number is about to be somebody else's. */
+		create->fd = -1;
 		return ret;
+	}
 	call->new_name = create->name;
 	return 0;
 }

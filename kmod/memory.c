@@ -81,8 +81,9 @@ static int hold_folio(struct shatomic_pages *pages, struct file *file,
 	unsigned long n, i;
 
 	page = shmem_read_mapping_page_gfp(file->f_mapping, index, gfp);
+	/* Strict overcommit tells -ENOSPC where memory is what lacks. */
 	if (IS_ERR(page))
-		return PTR_ERR(page);
+		return PTR_ERR(page) == -ENOSPC ? -ENOMEM : PTR_ERR(page);
 
 	folio = page_folio(page);
 	n = min_t(unsigned long, end - index,
@@ -98,7 +99,8 @@ static int hold_folio(struct shatomic_pages *pages, struct file *file,
 /* Where all is huge, a table of 2 MiB extents stays in the cache. */
 static void use_huge_extents(struct shatomic_pages *pages)
 {
-	unsigned long count = pages->count >> (PMD_SHIFT - PAGE_SHIFT), i;
+	/* The last page may be huge and reach past the end of the region. */
+	unsigned long count = DIV_ROUND_UP(pages->count, HPAGE_PMD_NR), i;
 	void **extents;
 
 	extents = kvmalloc_array(count, sizeof(*extents), GFP_KERNEL_ACCOUNT);

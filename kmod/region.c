@@ -9,6 +9,7 @@
 #include <linux/kernel.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/shmem_fs.h>
 #include <linux/slab.h>
 #include <linux/uio.h>
 
@@ -41,11 +42,37 @@ void shatomic_region_as_memory(struct file *file,
 	memory->writable = file->f_mode & FMODE_WRITE;
 }
 
-static void region_free(struct shatomic_region *region)
+/*
+ * A path opened with O_PATH, or one on its way through /proc, can keep the
+ * inode when no file counts any more. It keeps an empty file of fixed size 0:
+ * no memory that nobody is charged for.
+ */
+static void region_free(struct shatomic_region *region, struct inode *inode)
 {
 	shatomic_pages_drop(&region->pages);
+	shmem_truncate_range(inode, 0, (loff_t)-1);
 	shatomic_uncharge_region(&region->charge);
 	kfree(region);
+}
+
+/*
+ * Count one file less. The last one ends the region: it is returned, to be
+ * freed, and who opens the inode from then on finds neither it nor us.
+ */
+static struct shatomic_region *region_put(struct inode *inode)
+{
+	struct shatomic_region *region = inode->i_private;
+
+	spin_lock(&inode->i_lock);
+	if (--region->files) {
+		region = NULL;
+	} else {
+		inode->i_private = NULL;
+		inode->i_fop = shmem_fops;
+		i_size_write(inode, 0);
+	}
+	spin_unlock(&inode->i_lock);
+	return region;
 }
 
 static void region_free_work(struct work_struct *work)
@@ -54,23 +81,29 @@ static void region_free_work(struct work_struct *work)
 		container_of(work, struct shatomic_region, free_work);
 	struct path path = region->path;
 
-	region_free(region);
+	region_free(region, d_inode(path.dentry));
 	path_put(&path);
 }
 
 static int region_file_open(struct inode *inode, struct file *file)
 {
-	struct shatomic_region *region = inode->i_private;
+	struct shatomic_region *region;
 
-	atomic_inc(&region->files);
+	spin_lock(&inode->i_lock);
+	region = inode->i_private;
+	if (region)
+		region->files++;
+	spin_unlock(&inode->i_lock);
+	if (!region)
+		return -ENXIO;
 	return shmem_fops->open ? shmem_fops->open(inode, file) : 0;
 }
 
 static int region_file_release(struct inode *inode, struct file *file)
 {
-	struct shatomic_region *region = inode->i_private;
+	struct shatomic_region *region = region_put(inode);
 
-	if (!atomic_dec_and_test(&region->files))
+	if (!region)
 		return 0;
 
 	if (region->create_flags & SHATOMIC_CREATE_ASYNC_FREE) {
@@ -78,7 +111,7 @@ static int region_file_release(struct inode *inode, struct file *file)
 		path_get(&region->path);
 		queue_work(free_queue, &region->free_work);
 	} else {
-		region_free(region);
+		region_free(region, inode);
 	}
 	return 0;
 }
@@ -121,7 +154,7 @@ static struct shatomic_region *region_alloc(const struct shatomic_ioc_create *cr
 	}
 
 	/* This one is that of shatomic_region_create(). */
-	atomic_set(&region->files, 1);
+	region->files = 1;
 	region->size = create->region_size;
 	region->create_flags = create->flags;
 	strscpy(region->name, create->name, sizeof(region->name));
@@ -187,8 +220,9 @@ struct file *shatomic_region_create(const struct shatomic_ioc_create *create,
 	/* As every later one, the first descriptor is an opened file. */
 	opened = dentry_open(&file->f_path, O_RDWR | O_LARGEFILE,
 			     current_cred());
-	if (atomic_dec_and_test(&region->files))
-		region_free(region);
+	region = region_put(file_inode(file));
+	if (region)
+		region_free(region, file_inode(file));
 	fput(file);
 	return opened;
 

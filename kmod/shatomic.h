@@ -64,7 +64,8 @@ void shatomic_pages_drop(struct shatomic_pages *pages);
 
 /**
  * struct shatomic_region - A region; lives as long as any file on its inode
- * @files: How many files there are; one more while it is being created.
+ * @files: How many files there are; one more while it is being created. Under
+ *	the inode's i_lock.
  * @size: Size in bytes.
  * @create_flags: enum shatomic_create_flags
  * @charge: What it is charged for.
@@ -74,7 +75,7 @@ void shatomic_pages_drop(struct shatomic_pages *pages);
  * @free_work: Frees a region created with SHATOMIC_CREATE_ASYNC_FREE.
  */
 struct shatomic_region {
-	atomic_t files;
+	unsigned int files;
 	u64 size;
 	u32 create_flags;
 	struct shatomic_charge charge;

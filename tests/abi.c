@@ -474,6 +474,7 @@ TEST_F(abi, batch_tells_bad_peers)
 	};
 
 	EXPECT_EQ(0, ioctl(self->region, SHATOMIC_IOC_BATCH, &batch));
+	EXPECT_EQ(SHATOMIC_FIELD_NONE, batch.error_field);
 	peers[0] = self->device;
 	EXPECT_EQ(-1, ioctl(self->region, SHATOMIC_IOC_BATCH, &batch));
 	EXPECT_EQ(EBADF, errno);
@@ -512,6 +513,60 @@ TEST_F(abi, reopened_read_only)
 	EXPECT_EQ(-1, ioctl(fd, SHATOMIC_IOC_BATCH, &batch));
 	EXPECT_EQ(EACCES, errno);
 	close(fd);
+}
+
+/* A path outlives the region; what is left there is no region and no memory. */
+TEST_F(abi, a_path_kept_does_not_keep_the_region)
+{
+	struct shatomic_ioc_create create = { .size = sizeof(create),
+					      .region_size = 1 << 20 };
+	struct shatomic_ioc_region_info info = { .size = sizeof(info) };
+	struct shatomic_ioc_info device = { .size = sizeof(device) };
+	struct stat st;
+	char path[64];
+	int kept, fd, i;
+	unsigned int flags;
+
+	for (flags = 0; flags <= SHATOMIC_CREATE_ASYNC_FREE;
+	     flags += SHATOMIC_CREATE_ASYNC_FREE) {
+		create.flags = flags;
+		ASSERT_EQ(0, ioctl(self->device, SHATOMIC_IOC_CREATE, &create));
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", create.fd);
+		kept = open(path, O_PATH);
+		ASSERT_LE(0, kept);
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", kept);
+
+		/* While the region is there, it can be opened by the path. */
+		fd = open(path, O_RDWR);
+		ASSERT_LE(0, fd);
+		EXPECT_EQ(0, ioctl(fd, SHATOMIC_IOC_REGION_INFO, &info));
+		close(fd);
+		close(create.fd);
+
+		for (i = 0; i < 3; i++) {
+			fd = open(path, O_RDWR);
+			if (fd < 0)
+				continue;
+			EXPECT_EQ(-1, ioctl(fd, SHATOMIC_IOC_REGION_INFO,
+					    &info));
+			EXPECT_EQ(ENOTTY, errno);
+			EXPECT_EQ(-1, pwrite(fd, "x", 1, 0));
+			close(fd);
+		}
+		for (i = 0; i < 50; i++) {
+			ASSERT_EQ(0, ioctl(self->device, SHATOMIC_IOC_INFO,
+					   &device));
+			ASSERT_EQ(0, fstat(kept, &st));
+			if (device.regions == 1 && !st.st_blocks)
+				break;
+			usleep(100000);
+		}
+		EXPECT_EQ(1, device.regions);
+		EXPECT_EQ(4096, device.pinned_bytes);
+		EXPECT_EQ(0, st.st_size);
+		EXPECT_EQ(0, st.st_blocks);
+		close(kept);
+	}
 }
 
 TEST_HARNESS_MAIN
