@@ -6,6 +6,7 @@
 #include <linux/module.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/user.h>
+#include <linux/stringify.h>
 
 #include "shatomic.h"
 
@@ -26,10 +27,12 @@ static unsigned int max_batches = 4096;
 module_param(max_batches, uint, 0644);
 MODULE_PARM_DESC(max_batches, "Most batches in flight (default 4096)");
 
-static unsigned int slice_rows = 16384;
+static unsigned int slice_rows = SHATOMIC_SLICE_ROWS;
 module_param(slice_rows, uint, 0644);
 MODULE_PARM_DESC(slice_rows,
-		 "Rows above which a batch is shared between CPUs, at least 256 (default 16384)");
+		 "Rows above which a batch is shared between CPUs, at least "
+		 __stringify(SHATOMIC_CHUNK_ROWS) " (default "
+		 __stringify(SHATOMIC_SLICE_ROWS) ")");
 
 static atomic64_t pinned_bytes = ATOMIC64_INIT(0);
 static atomic_t regions = ATOMIC_INIT(0);

@@ -72,11 +72,6 @@ static struct row read_row(const struct shatomic_batch *batch)
 	return row;
 }
 
-static bool width_is_valid(unsigned int width)
-{
-	return width == 1 || width == 2 || width == 4 || width == 8;
-}
-
 /* A row's offset in its region or in that of its peer. */
 static int fail_offset(int err, const struct row *row, const char *what,
 		       unsigned long long offset, const char *where,
@@ -125,10 +120,6 @@ static int fail_row(int err, const struct shatomic_region *region,
 				     "row %llu: there is no operation %u",
 				     row.index, row.op);
 	case SHATOMIC_FIELD_WIDTH:
-		if (width_is_valid(row.width))
-			return shatomic_fail(err,
-					     "row %llu: %s does not support width %u",
-					     row.index, row.op_name, row.width);
 		return shatomic_fail(err,
 				     "row %llu: width %u is not 1, 2, 4 or 8",
 				     row.index, row.width);

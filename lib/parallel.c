@@ -13,12 +13,6 @@
 #include <sched.h>
 #include <stdlib.h>
 
-/*
- * Rows that one thread claims at a time. It is what the module's slice_rows is
- * too; smaller batches end before a second thread has begun.
- */
-#define SHATOMIC_SLICE_ROWS 16384
-
 /* More CPUs than these share no batch: a lane each costs a pass over it. */
 #define MAX_WORKERS 64
 

@@ -34,11 +34,17 @@ static int check_op(__u32 op)
 	return op < SHATOMIC_OP_COUNT ? 0 : -EOPNOTSUPP;
 }
 
+bool shatomic_width_is_supported(__u32 width)
+{
+	return width && width <= LARGEST_WIDTH &&
+	       SUPPORTED_WIDTHS & (1U << (width - 1));
+}
+
 static int check_width(__u32 width)
 {
 	if (width == 0 || width > LARGEST_WIDTH)
 		return -EINVAL;
-	return SUPPORTED_WIDTHS & (1U << (width - 1)) ? 0 : -EOPNOTSUPP;
+	return shatomic_width_is_supported(width) ? 0 : -EOPNOTSUPP;
 }
 
 static int check_word(const struct shatomic_memory *memory, __u64 offset,

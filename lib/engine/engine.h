@@ -95,6 +95,9 @@ __u32 shatomic_op_traits(__u32 op);
 /* The widths that an operation supports: bit w - 1 for w bytes. */
 __u16 shatomic_op_widths(__u32 op);
 
+/* Whether words of @width bytes are supported, by every operation. */
+bool shatomic_width_is_supported(__u32 width);
+
 /**
  * shatomic_check_shape() - Check what concerns the whole batch
  * @rows: The rows; of the columns only their presence is looked at.
@@ -153,6 +156,13 @@ enum shatomic_plan {
  */
 enum shatomic_plan shatomic_plan_rows(const struct shatomic_rows *rows,
 				      __u32 flags);
+
+/*
+ * Rows above which a batch is worth sharing between CPUs, and rows in a slice:
+ * smaller batches end before a second CPU has begun. The module's parameter
+ * slice_rows starts from it. A plain number, as it is quoted there.
+ */
+#define SHATOMIC_SLICE_ROWS 16384
 
 /*
  * Rows that are handled at a time where columns have to be copied. 256 rows
