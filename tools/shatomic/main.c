@@ -49,27 +49,20 @@ static const struct command *find_command(const char *name)
 	tool_die("%s: no such command; try `shatomic --help'", name);
 }
 
-/* argp's hook into its help: puts the list of commands after the options. */
-static char *append_commands(int key, const char *text, void *input)
+static void print_commands(FILE *stream)
 {
-	char *help = NULL;
-	size_t size;
-	FILE *stream;
-
-	(void)input;
-	if (key != ARGP_KEY_HELP_POST_DOC)
-		return (char *)text;
-	stream = open_memstream(&help, &size);
-	if (!stream)
-		return NULL;
 	fputs("Commands:\n", stream);
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
 		fprintf(stream, "  %-8s %s\n", commands[i].name,
 			commands[i].summary);
 	fputs("\n`shatomic COMMAND --help' tells more of a command.", stream);
-	if (fclose(stream))
-		return NULL;
-	return help;
+}
+
+/* argp's hook into its help. */
+static char *append_commands(int key, const char *text, void *input)
+{
+	(void)input;
+	return tool_help(key, text, print_commands);
 }
 
 /* Stops at the first word that is no option: the rest is the command's. */

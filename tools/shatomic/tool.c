@@ -53,6 +53,21 @@ void *tool_realloc(void *memory, size_t count, size_t size)
 	return larger;
 }
 
+char *tool_help(int key, const char *text, void (*print)(FILE *stream))
+{
+	char *help = NULL;
+	size_t size;
+	FILE *stream;
+
+	if (key != ARGP_KEY_HELP_POST_DOC)
+		return (char *)text;
+	stream = open_memstream(&help, &size);
+	if (!stream)
+		return NULL;
+	print(stream);
+	return fclose(stream) ? NULL : help;
+}
+
 int tool_flush_stdout(void)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))

@@ -11,6 +11,7 @@
 #include <shatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /**
  * enum tool_exit - Exit codes, as those of grep(1) and sort(1)
@@ -44,6 +45,12 @@ int tool_flush_stdout(void);
 /* A handle to a named region, or the end. */
 struct shatomic_region *tool_open(enum shatomic_backend backend,
 				  const char *name, unsigned int flags);
+
+/*
+ * What argp's help_filter is to return: @text, and after the options what
+ * @print writes.
+ */
+char *tool_help(int key, const char *text, void (*print)(FILE *stream));
 
 const char *tool_backend_name(enum shatomic_backend backend);
 

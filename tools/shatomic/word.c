@@ -308,25 +308,18 @@ static int run_op(const struct word_arguments *arguments, unsigned int op,
 							   TOOL_OK;
 }
 
-/* argp's hook into its help: lists the operations that the library has. */
-static char *append_operations(int key, const char *text, void *input)
+static void print_operations(FILE *stream)
 {
-	char *help = NULL;
-	size_t size;
-	FILE *stream;
-
-	(void)input;
-	if (key != ARGP_KEY_HELP_POST_DOC)
-		return (char *)text;
-	stream = open_memstream(&help, &size);
-	if (!stream)
-		return NULL;
 	fputs("Operations:", stream);
 	for (unsigned int op = 0; op < SHATOMIC_OP_COUNT; op++)
 		fprintf(stream, " %s", shatomic_op_name(op));
-	if (fclose(stream))
-		return NULL;
-	return help;
+}
+
+/* argp's hook into its help. */
+static char *append_operations(int key, const char *text, void *input)
+{
+	(void)input;
+	return tool_help(key, text, print_operations);
 }
 
 int command_op(int argc, char **argv)
