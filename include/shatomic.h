@@ -139,7 +139,9 @@ int shatomic_open(enum shatomic_backend backend, const char *name,
  *	duplicated; the caller keeps and closes its own.
  * @region: [out] The handle; shatomic_close() ends it.
  *
- * Return: 0; -EBADF (not the descriptor of a region).
+ * Return: 0; -EBADF (not the descriptor of a region, or the memfd backend's
+ * and /proc is not mounted, where its name is read), -EMFILE, or what mmap(2)
+ * answered.
  */
 int shatomic_import(int fd, struct shatomic_region **region);
 
@@ -163,7 +165,8 @@ int shatomic_unlink(enum shatomic_backend backend, const char *name);
 /**
  * shatomic_list() - The named regions, sorted by name
  * @backend: As with shatomic_open().
- * @entries: [out] An array; free() it.
+ * @entries: [out] An array; free() it. On the memfd backend huge_bytes is 0
+ *	whatever it is, since only a mapping can tell.
  * @count: [out] Its length.
  *
  * Return: 0; -ENOMEM.
@@ -324,8 +327,9 @@ struct shatomic_batch {
  *
  * Return: 0 when all rows ran, or a negative errno value: -EINVAL, -EOPNOTSUPP,
  * -ERANGE or -EACCES with error_row and error_field set and nothing changed;
- * -EPERM or -ENOMEM with limit set and nothing changed; -EFAULT or -EINTR in
- * the middle, with rows_done rows run.
+ * -EBADF with error_field SHATOMIC_FIELD_PEERS when the region is the device's
+ * and a peer is not; -EPERM or -ENOMEM with limit set and nothing changed;
+ * -EFAULT or -EINTR in the middle, with rows_done rows run.
  */
 int shatomic_batch_run(struct shatomic_region *region,
 		       struct shatomic_batch *batch);

@@ -545,12 +545,15 @@ TEST_F(abi, a_path_kept_does_not_keep_the_region)
 
 		for (i = 0; i < 3; i++) {
 			fd = open(path, O_RDWR);
-			if (fd < 0)
+			if (fd < 0) {
+				EXPECT_EQ(ENXIO, errno);
 				continue;
+			}
 			EXPECT_EQ(-1, ioctl(fd, SHATOMIC_IOC_REGION_INFO,
 					    &info));
 			EXPECT_EQ(ENOTTY, errno);
 			EXPECT_EQ(-1, pwrite(fd, "x", 1, 0));
+			EXPECT_EQ(EPERM, errno);
 			close(fd);
 		}
 		for (i = 0; i < 50; i++) {

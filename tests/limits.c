@@ -240,8 +240,8 @@ TEST_F(limits, memlock)
 TEST_F(limits, memlock_is_named)
 {
 	struct rlimit memlock = { 8192, 8192 };
-	mode_t mode = 0600;
 	struct stat st;
+	mode_t mode;
 	pid_t child;
 
 	ASSERT_EQ(0, stat(DEVICE, &st));
