@@ -3,6 +3,12 @@
  * The kernel ABI by bare ioctls: extensible structures, the errno contract,
  * and what is in the structures.
  */
+/* No structure has padding that the compiler put there. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wpadded"
+#include <linux/shatomic.h>
+#pragma GCC diagnostic pop
+
 #include "common.h"
 
 #include <stddef.h>
@@ -349,6 +355,112 @@ TEST_F(abi, create_is_checked_by_field)
 	}
 }
 
+/* The rules are those of CREATE. */
+TEST_F(abi, names_are_checked_by_open_and_unlink)
+{
+	static const char names[][SHATOMIC_NAME_SIZE] = {
+		"", ".abi", "a/b", "a b", "a\n", "\x1f", "a\x7f", "a\x80",
+		"a\0b",
+		"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+	};
+	struct shatomic_ioc_unlink unlink;
+	struct shatomic_ioc_open open;
+	unsigned int i;
+
+	for (i = 0; i < COUNT_OF(names); i++) {
+		open = (struct shatomic_ioc_open){ .size = sizeof(open),
+						   .fd = -7 };
+		memcpy(open.name, names[i], sizeof(open.name));
+		EXPECT_EQ(-1, ioctl(self->device, SHATOMIC_IOC_OPEN, &open));
+		EXPECT_EQ(EINVAL, errno)
+		{
+			TH_LOG("case %u", i);
+		}
+		EXPECT_EQ(SHATOMIC_FIELD_NAME, open.error_field);
+		EXPECT_EQ(-7, open.fd);
+
+		unlink = (struct shatomic_ioc_unlink){ .size = sizeof(unlink) };
+		memcpy(unlink.name, names[i], sizeof(unlink.name));
+		EXPECT_EQ(-1, ioctl(self->device, SHATOMIC_IOC_UNLINK, &unlink));
+		EXPECT_EQ(EINVAL, errno)
+		{
+			TH_LOG("case %u", i);
+		}
+		EXPECT_EQ(SHATOMIC_FIELD_NAME, unlink.error_field);
+	}
+}
+
+/* The descriptor that the next open(2) would get. */
+static int next_descriptor(int any)
+{
+	int fd = dup(any);
+
+	close(fd);
+	return fd;
+}
+
+static void expect_nothing_made(struct __test_metadata *_metadata,
+				FIXTURE_DATA(abi) *self, int descriptor,
+				uint32_t regions)
+{
+	struct shatomic_ioc_info info = { .size = sizeof(info) };
+
+	EXPECT_EQ(descriptor, next_descriptor(self->device));
+	ASSERT_EQ(0, ioctl(self->device, SHATOMIC_IOC_INFO, &info));
+	EXPECT_EQ(regions, info.regions);
+	EXPECT_EQ(regions * 4096, info.pinned_bytes);
+}
+
+TEST_F(abi, a_name_that_is_taken_leaves_nothing)
+{
+	struct shatomic_ioc_create create;
+	union arguments args;
+	int descriptor;
+
+	good_arguments(self, &commands[2], &args);
+	descriptor = next_descriptor(self->device);
+	create = (struct shatomic_ioc_create){ .size = sizeof(create),
+					       .region_size = 8, .mode = 0600,
+					       .name = "abi-test" };
+	EXPECT_EQ(-1, ioctl(self->device, SHATOMIC_IOC_CREATE, &create));
+	EXPECT_EQ(EEXIST, errno);
+	EXPECT_EQ(-1, create.fd);
+	expect_nothing_made(_metadata, self, descriptor, 2);
+	remove_name(self);
+	expect_nothing_made(_metadata, self, descriptor, 1);
+}
+
+/* A caller who can't be told the descriptor does not have it. */
+TEST_F(abi, an_answer_that_cannot_be_written_leaves_nothing)
+{
+	union arguments *args = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct shatomic_ioc_open open = { .size = sizeof(open),
+					  .name = "abi-test" };
+	int descriptor = next_descriptor(self->device);
+
+	ASSERT_NE(MAP_FAILED, args);
+	args->create = (struct shatomic_ioc_create){
+		.size = sizeof(args->create), .region_size = 8, .mode = 0600,
+		.name = "abi-test",
+	};
+	ASSERT_EQ(0, mprotect(args, 4096, PROT_READ));
+	EXPECT_EQ(-1, ioctl(self->device, SHATOMIC_IOC_CREATE, args));
+	EXPECT_EQ(EFAULT, errno);
+	expect_nothing_made(_metadata, self, descriptor, 1);
+	EXPECT_EQ(-1, ioctl(self->device, SHATOMIC_IOC_OPEN, &open));
+	EXPECT_EQ(ENOENT, errno);
+
+	ASSERT_EQ(0, mprotect(args, 4096, PROT_READ | PROT_WRITE));
+	good_arguments(self, &commands[2], args);
+	ASSERT_EQ(0, mprotect(args, 4096, PROT_READ));
+	EXPECT_EQ(-1, ioctl(self->device, SHATOMIC_IOC_OPEN, args));
+	EXPECT_EQ(EFAULT, errno);
+	expect_nothing_made(_metadata, self, descriptor, 2);
+	remove_name(self);
+	munmap(args, 4096);
+}
+
 TEST_F(abi, the_longest_name)
 {
 	struct shatomic_ioc_create create = { .size = sizeof(create),
@@ -479,6 +591,11 @@ TEST_F(abi, batch_tells_bad_peers)
 	EXPECT_EQ(-1, ioctl(self->region, SHATOMIC_IOC_BATCH, &batch));
 	EXPECT_EQ(EBADF, errno);
 	EXPECT_EQ(SHATOMIC_FIELD_PEERS, batch.error_field);
+	peers[0] = memfd_create("other", MFD_CLOEXEC);
+	ASSERT_LE(0, peers[0]);
+	EXPECT_EQ(-1, ioctl(self->region, SHATOMIC_IOC_BATCH, &batch));
+	EXPECT_EQ(EBADF, errno);
+	close(peers[0]);
 	peers[0] = -1;
 	EXPECT_EQ(-1, ioctl(self->region, SHATOMIC_IOC_BATCH, &batch));
 	EXPECT_EQ(EBADF, errno);
