@@ -401,6 +401,79 @@ TEST_F(batch, one_peer_needs_no_indexes)
 	EXPECT_EQ(22, load_word(self->memory + 8, 8));
 }
 
+/* A word that is its own peer equals itself, whatever is in it. */
+TEST_F(batch, a_word_may_be_its_own_peer)
+{
+	uint64_t value = 0x8081828384858687;
+	unsigned int i;
+
+	for (i = 0; i < COUNT_OF(all_widths); i++) {
+		unsigned int width = all_widths[i];
+		struct shatomic_batch batch = {
+			.op = SHATOMIC_OP_COMPARE_AND_SET, .width = width,
+			.rows = 1, .offsets = self->offsets,
+			.operands = self->operands, .results = self->results,
+			.statuses = self->statuses, .peers = &self->region,
+			.peer_offsets = self->offsets, .peer_count = 1,
+		};
+
+		self->offsets[0] = 8;
+		self->operands[0] = value;
+		ASSERT_EQ(0, shatomic_batch_run(self->region, &batch));
+		EXPECT_EQ(1, self->results[0]);
+		EXPECT_EQ(SHATOMIC_ROW_DONE, self->statuses[0]);
+		EXPECT_EQ(value & width_mask(width),
+			  load_word(self->memory + 8, width));
+
+		batch.op = SHATOMIC_OP_STORE;
+		ASSERT_EQ(0, shatomic_batch_run(self->region, &batch));
+		EXPECT_EQ(value & width_mask(width), self->results[0]);
+		EXPECT_EQ(value & width_mask(width),
+			  load_word(self->memory + 8, width));
+		value = ~value;
+	}
+}
+
+/* A table as large as it may be, whose last entry is unlike the others. */
+TEST_F(batch, as_many_peers_as_may_be)
+{
+	static const uint32_t counts[] = { 32, 33, SHATOMIC_MAX_PEERS };
+	struct shatomic_region *peers[SHATOMIC_MAX_PEERS];
+	struct shatomic_batch batch = {
+		.op = SHATOMIC_OP_STORE, .width = 8, .rows = 3,
+		.offsets = self->offsets, .results = self->results,
+		.peers = peers, .peer_indexes = self->peer_indexes,
+		.peer_offsets = self->peer_offsets,
+	};
+	unsigned int i, j;
+
+	store_word(self->peer_memory + 40, 8, 11);
+	store_word(self->memory + 40, 8, 22);
+	for (i = 0; i < 3; i++) {
+		self->offsets[i] = 8 * i;
+		self->peer_offsets[i] = 40;
+	}
+	for (i = 0; i < COUNT_OF(counts); i++) {
+		for (j = 0; j < counts[i] - 1; j++)
+			peers[j] = self->peer;
+		peers[j] = self->region;
+		batch.peer_count = counts[i];
+		self->peer_indexes[0] = 0;
+		self->peer_indexes[1] = j;
+		self->peer_indexes[2] = j - 1;
+		memset(self->memory, 0, 24);
+		ASSERT_EQ(0, shatomic_batch_run(self->region, &batch));
+		EXPECT_EQ(11, load_word(self->memory, 8));
+		EXPECT_EQ(22, load_word(self->memory + 8, 8));
+		EXPECT_EQ(11, load_word(self->memory + 16, 8));
+
+		self->peer_indexes[2] = counts[i];
+		EXPECT_EQ(-EINVAL, shatomic_batch_run(self->region, &batch));
+		EXPECT_EQ(SHATOMIC_FIELD_PEER_INDEXES, batch.error_field);
+		EXPECT_EQ(2, batch.error_row);
+	}
+}
+
 struct bad_batch {
 	const char *what;
 	int err;
@@ -462,6 +535,18 @@ SPOIL(peer_index, batch->op = SHATOMIC_OP_STORE;
       batch->peers = &self->peer; batch->peer_count = 1;
       batch->peer_offsets = self->peer_offsets;
       batch->peer_indexes = self->peer_indexes; self->peer_indexes[1] = 1)
+SPOIL(no_peer_indexes, static struct shatomic_region *two[2];
+      two[0] = self->peer; two[1] = self->region;
+      batch->op = SHATOMIC_OP_STORE; batch->peers = two;
+      batch->peer_count = 2; batch->peer_offsets = self->peer_offsets)
+SPOIL(peer_indexes_huge, batch->op = SHATOMIC_OP_STORE;
+      batch->peers = &self->peer; batch->peer_count = 1;
+      batch->peer_offsets = self->peer_offsets;
+      batch->peer_indexes = self->peer_indexes;
+      self->peer_indexes[0] = UINT32_MAX)
+SPOIL(peers_null, batch->peer_count = 1)
+SPOIL(peer_null, static struct shatomic_region *none;
+      batch->peers = &none; batch->peer_count = 1)
 SPOIL(too_many_peers, batch->peers = &self->peer;
       batch->peer_count = SHATOMIC_MAX_PEERS + 1)
 
@@ -496,6 +581,10 @@ static const struct bad_batch bad_batches[] = {
 	ROW(peer_outside, -ERANGE, PEER_OFFSETS, 2),
 	ROW(peer_misaligned, -EINVAL, PEER_OFFSETS, 1),
 	ROW(peer_index, -EINVAL, PEER_INDEXES, 1),
+	ROW(no_peer_indexes, -EINVAL, PEER_INDEXES, UINT64_MAX),
+	ROW(peer_indexes_huge, -EINVAL, PEER_INDEXES, 0),
+	ROW(peers_null, -EINVAL, PEERS, UINT64_MAX),
+	ROW(peer_null, -EINVAL, PEERS, UINT64_MAX),
 	ROW(too_many_peers, -EINVAL, PEERS, UINT64_MAX),
 #undef ROW
 };
@@ -703,6 +792,51 @@ TEST_F_TIMEOUT(big, parallelism_changes_nothing, 120)
 		EXPECT_EQ(0, memcmp(self->results[0], self->results[1],
 				    BIG_ROWS * 8));
 	}
+}
+
+/* Nor do statuses; nor results that go where the operands were. */
+TEST_F_TIMEOUT(big, parallelism_keeps_statuses_and_places, 120)
+{
+	static run_fn *const runs[] = { shatomic_batch_run,
+					shatomic_batch_run_local };
+	struct shatomic_batch batch = { .ops = self->ops,
+					.widths = self->widths };
+	uint8_t *statuses[2] = { calloc(BIG_ROWS, 1), calloc(BIG_ROWS, 1) };
+	uint64_t *operands = calloc(BIG_ROWS, 8), failed = 0;
+	unsigned int i, j;
+
+	memcpy(operands, self->operands, BIG_ROWS * 8);
+	batch.results = self->results[0];
+	batch.statuses = statuses[0];
+	run_big(_metadata, self, 0, 1, batch, shatomic_batch_run);
+	for (i = 0; i < BIG_ROWS; i++) {
+		if (statuses[0][i] == SHATOMIC_ROW_COMPARE_FAILED)
+			failed++;
+		else
+			ASSERT_EQ(SHATOMIC_ROW_DONE, statuses[0][i]);
+	}
+	/* Some 1 in 16 rows compare, and most of these in vain. */
+	EXPECT_LT(BIG_ROWS / 100, failed);
+
+	batch.statuses = statuses[1];
+	for (i = 0; i < COUNT_OF(parallelisms); i++) {
+		for (j = 0; j < COUNT_OF(runs); j++) {
+			memcpy(self->operands, operands, BIG_ROWS * 8);
+			memset(statuses[1], 0xa5, BIG_ROWS);
+			batch.results = self->operands;
+			run_big(_metadata, self, 1, parallelisms[i], batch,
+				runs[j]);
+			EXPECT_EQ(0, memcmp(self->after[0], self->after[1],
+					    sizeof(self->after[0])));
+			EXPECT_EQ(0, memcmp(self->results[0], self->operands,
+					    BIG_ROWS * 8));
+			EXPECT_EQ(0, memcmp(statuses[0], statuses[1],
+					    BIG_ROWS));
+		}
+	}
+	free(operands);
+	free(statuses[0]);
+	free(statuses[1]);
 }
 
 /* Nor where the order can't be seen and slices are used. */
