@@ -430,6 +430,138 @@ TEST_F_TIMEOUT(limits, columns_rewritten_during_the_batch, 120)
 	close(after);
 }
 
+struct garbler {
+	uint8_t *ops;
+	uint8_t *widths;
+	uint64_t *offsets;
+	uint32_t *peer_indexes;
+	uint64_t *peer_offsets;
+	bool stop;
+};
+
+/* Spoils and mends one entry of each column by which rows are checked. */
+static void *garble(void *arg)
+{
+	struct garbler *garbler = arg;
+	uint64_t i = 0, at;
+
+	while (!__atomic_load_n(&garbler->stop, __ATOMIC_RELAXED)) {
+		at = i % BIG_ROWS;
+		switch (i % 8) {
+		case 0:
+			garbler->ops[at] = 18 + i % 238;
+			break;
+		case 1:
+			garbler->widths[at] = i % 256;
+			break;
+		case 2:
+			garbler->offsets[at] = i * 0x9E3779B97F4A7C15ULL;
+			break;
+		case 3:
+			garbler->peer_indexes[at] = i;
+			break;
+		case 4:
+			garbler->peer_offsets[at] = i * 0x9E3779B97F4A7C15ULL;
+			break;
+		}
+		usleep(i % 16 ? 0 : 1);
+		garbler->ops[at] = SHATOMIC_OP_STORE;
+		garbler->widths[at] = 8;
+		garbler->offsets[at] = 0;
+		garbler->peer_indexes[at] = 0;
+		garbler->peer_offsets[at] = 8;
+		i += 4099;
+	}
+	return NULL;
+}
+
+/* Whatever it was that changed, a row out of bounds never runs. */
+TEST_F_TIMEOUT(limits, every_column_rewritten_during_the_batch, 120)
+{
+	struct garbler garbler = {
+		calloc(BIG_ROWS, 1), calloc(BIG_ROWS, 1), calloc(BIG_ROWS, 8),
+		calloc(BIG_ROWS, 4), calloc(BIG_ROWS, 8), false,
+	};
+	char neighbour[4096], zero[4096] = "";
+	struct shatomic_ioc_batch batch;
+	pthread_t thread;
+	uint32_t limit;
+	int32_t before, fd, after, i, refused = 0;
+
+	before = create(self->device, 4096, 0, &limit);
+	fd = create(self->device, 4096, 0, &limit);
+	after = create(self->device, 4096, 0, &limit);
+	for (i = 0; i < BIG_ROWS; i++) {
+		garbler.ops[i] = SHATOMIC_OP_STORE;
+		garbler.widths[i] = 8;
+		garbler.peer_offsets[i] = 8;
+	}
+	ASSERT_EQ(8, pwrite(fd, "\xff\xff\xff\xff\xff\xff\xff\xff", 8, 8));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, garble, &garbler));
+	for (i = 0; i < 40; i++) {
+		batch = (struct shatomic_ioc_batch){
+			.size = sizeof(batch), .rows = BIG_ROWS,
+			.ops = (uintptr_t)garbler.ops,
+			.widths = (uintptr_t)garbler.widths,
+			.offsets = (uintptr_t)garbler.offsets,
+			.peers = (uintptr_t)&fd, .peer_count = 1,
+			.peer_indexes = (uintptr_t)garbler.peer_indexes,
+			.peer_offsets = (uintptr_t)garbler.peer_offsets,
+		};
+		if (!ioctl(fd, SHATOMIC_IOC_BATCH, &batch))
+			continue;
+		refused++;
+		ASSERT_EQ(true, errno == ERANGE || errno == EINVAL ||
+				errno == EOPNOTSUPP)
+		{
+			TH_LOG("errno %d", errno);
+		}
+		ASSERT_NE(SHATOMIC_FIELD_NONE, batch.error_field);
+		ASSERT_GT(BIG_ROWS, batch.error_row);
+		ASSERT_GE(batch.error_row, batch.rows_done);
+	}
+	__atomic_store_n(&garbler.stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	EXPECT_LT(0, refused);
+	ASSERT_EQ(4096, pread(before, neighbour, 4096, 0));
+	EXPECT_EQ(0, memcmp(neighbour, zero, 4096));
+	ASSERT_EQ(4096, pread(after, neighbour, 4096, 0));
+	EXPECT_EQ(0, memcmp(neighbour, zero, 4096));
+	close(before);
+	close(fd);
+	close(after);
+}
+
+/* The smallest slices there can be: many times more pieces than CPUs. */
+TEST_F(limits, slice_rows)
+{
+	struct big_columns columns = big_columns();
+	struct shatomic_ioc_batch batch = big_batch(&columns);
+	uint64_t word = 0;
+	uint32_t limit;
+	int fd = create(self->device, 4096, 0, &limit), i;
+
+	ASSERT_EQ(0, set_parameter(self, "slice_rows", 1));
+	EXPECT_EQ(256, get_info(self->device).slice_rows);
+	ASSERT_EQ(0, set_parameter(self, "slice_rows", 257));
+	EXPECT_EQ(257, get_info(self->device).slice_rows);
+	for (i = 0; i < BIG_ROWS; i++)
+		columns.operands[i] = 1;
+
+	/* In slices, as nobody sees the order; then in lanes, as it is seen. */
+	batch.results = 0;
+	ASSERT_EQ(0, ioctl(fd, SHATOMIC_IOC_BATCH, &batch));
+	EXPECT_EQ(BIG_ROWS, batch.rows_done);
+	ASSERT_EQ(8, pread(fd, &word, 8, 0));
+	EXPECT_EQ(BIG_ROWS, word);
+	batch.results = (uintptr_t)columns.results;
+	ASSERT_EQ(0, ioctl(fd, SHATOMIC_IOC_BATCH, &batch));
+	EXPECT_EQ(BIG_ROWS, batch.rows_done);
+	for (i = 0; i < BIG_ROWS; i++)
+		ASSERT_EQ(BIG_ROWS + i, columns.results[i]);
+	close(fd);
+}
+
 /* The results column ends in the middle: the rows that ran are told. */
 TEST_F(limits, results_that_cannot_be_written)
 {
