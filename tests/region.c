@@ -6,6 +6,7 @@
 #include "common.h"
 
 #include <pthread.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 
@@ -170,6 +171,8 @@ TEST(its_size_is_fixed)
 	EXPECT_EQ(EPERM, errno);
 	EXPECT_EQ(-1, ftruncate(fd, 16384));
 	EXPECT_EQ(EPERM, errno);
+	EXPECT_EQ(-1, fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE));
+	EXPECT_EQ(EPERM, errno);
 	ASSERT_EQ(0, fstat(fd, &st));
 	EXPECT_EQ(8192, st.st_size);
 	if (on_device(region)) {
@@ -232,7 +235,31 @@ TEST(it_is_read_and_written_like_a_file)
 	} else {
 		EXPECT_EQ(-1, pwrite(fd, "x", 1, 5000));
 	}
+	lseek(fd, 0, SEEK_SET);
+	ASSERT_EQ(0, fcntl(fd, F_SETFL, O_APPEND));
+	EXPECT_EQ(-1, write(fd, "x", 1));
+	EXPECT_EQ(on_device(region) ? ENOSPC : EPERM, errno);
+	EXPECT_EQ(5000, lseek(fd, 0, SEEK_END));
 	shatomic_close(region);
+}
+
+/* The last close of such a region need not have happened on return. */
+TEST(freed_asynchronously)
+{
+	struct shatomic_create_options options = {
+		.length = 4 << 20, .flags = SHATOMIC_CREATE_ASYNC_FREE,
+	};
+	struct shatomic_region *region;
+	int fd, i;
+
+	ASSERT_EQ(0, shatomic_create(&options, &region));
+	memset(shatomic_buf(region, NULL), 1, 4 << 20);
+	fd = shatomic_fd(region);
+	shatomic_close(region);
+	for (i = 0; i < 1000 && fcntl(fd, F_GETFD) != -1; i++)
+		usleep(10000);
+	EXPECT_EQ(-1, fcntl(fd, F_GETFD));
+	EXPECT_EQ(EBADF, errno);
 }
 
 struct shared_lock {
@@ -484,6 +511,107 @@ TEST_F(modes, others_may_write)
 	if (getuid())
 		SKIP(return, "only root can become another user");
 	expect_for_nobody(_metadata, &self->named, 0666, 0, 0);
+}
+
+/* In a child, as nobody: a region of 1 MiB with @memlock bytes allowed. */
+static int create_as_nobody(rlim_t memlock, unsigned int flags, int *pinned)
+{
+	struct shatomic_create_options options = { .length = 1 << 20,
+						   .flags = flags };
+	struct rlimit limit = { memlock, memlock };
+	struct shatomic_region *region;
+	struct shatomic_info info = { 0 };
+	int ret;
+
+	if (setrlimit(RLIMIT_MEMLOCK, &limit))
+		_exit(1);
+	ret = shatomic_create(&options, &region);
+	if (ret)
+		return ret;
+	if (shatomic_get_info(region, &info))
+		_exit(2);
+	*pinned = info.pinned;
+	shatomic_close(region);
+	return 0;
+}
+
+/* The device pins or refuses; memfd does so only when it is asked to. */
+TEST_F(modes, pinned_as_far_as_allowed)
+{
+	struct shatomic_region *region = new_region(8);
+	bool device;
+	pid_t child;
+
+	if (getuid())
+		SKIP(return, "only root can become another user");
+	ASSERT_NE(NULL, region);
+	device = on_device(region);
+	shatomic_close(region);
+	child = fork();
+	if (!child) {
+		int pinned = -1;
+
+		if (setgid(NOBODY) || setuid(NOBODY))
+			_exit(3);
+		if (create_as_nobody(2 << 20, SHATOMIC_CREATE_PINNED, &pinned) ||
+		    pinned != 1)
+			_exit(4);
+		if (create_as_nobody(2 << 20, 0, &pinned) || pinned != 1)
+			_exit(5);
+		if (create_as_nobody(4096, SHATOMIC_CREATE_PINNED, &pinned) !=
+		    -EPERM)
+			_exit(6);
+		if (!strstr(shatomic_error(), "RLIMIT_MEMLOCK"))
+			_exit(7);
+		if (create_as_nobody(4096, 0, &pinned) != (device ? -EPERM : 0))
+			_exit(8);
+		_exit(device || pinned == 0 ? 0 : 9);
+	}
+	EXPECT_EQ(0, wait_child(child));
+}
+
+TEST_F(named, bad_arguments_of_open_and_unlink)
+{
+	static const char *const names[] = { NULL, "", ".a", "a/b", "a b",
+					     "a\n", "\xc3\xa9" };
+	struct shatomic_region *region = (void *)1;
+	unsigned int i;
+
+	for (i = 0; i < COUNT_OF(names); i++) {
+		EXPECT_EQ(-EINVAL, shatomic_open(SHATOMIC_BACKEND_AUTO,
+						 names[i], 0, &region))
+		{
+			TH_LOG("name %u", i);
+		}
+		EXPECT_EQ(-EINVAL, shatomic_unlink(SHATOMIC_BACKEND_AUTO,
+						   names[i]));
+	}
+	ASSERT_EQ(0, create_named(self, 0));
+	EXPECT_EQ(-EOPNOTSUPP, open_named(self, 1U << 31, &region));
+	EXPECT_EQ(-EOPNOTSUPP, shatomic_open(9, self->name, 0, &region));
+	EXPECT_EQ((void *)1, region);
+}
+
+TEST_F(named, an_imported_reader_stays_one)
+{
+	struct shatomic_region *reader, *imported;
+	struct shatomic_info info;
+
+	ASSERT_EQ(0, create_named(self, 0));
+	ASSERT_EQ(0, open_named(self, SHATOMIC_OPEN_READ_ONLY, &reader));
+	ASSERT_EQ(0, shatomic_import(shatomic_fd(reader), &imported));
+	ASSERT_EQ(0, shatomic_get_info(imported, &info));
+	EXPECT_EQ(0, info.writable);
+	EXPECT_EQ(4096, info.size);
+	EXPECT_STREQ(self->name, info.name);
+	EXPECT_EQ(-1, mprotect(shatomic_buf(imported, NULL), 4096,
+			       PROT_READ | PROT_WRITE));
+	EXPECT_EQ(EACCES, errno);
+	EXPECT_NE(shatomic_fd(reader), shatomic_fd(imported));
+	shatomic_close(reader);
+	*(char *)shatomic_buf(self->region, NULL) = 4;
+	EXPECT_EQ(4, *(char *)shatomic_buf(imported, NULL));
+	shatomic_close(imported);
 }
 
 TEST_F(named, read_only_is_read_only)
