@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Regions: creating, opening, passing on, naming, closing them, and what they
+ * are.
+ */
+#ifndef SHATOMIC_REGION_H
+#define SHATOMIC_REGION_H
+
+#include <linux/shatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * enum shatomic_backend - What a region's memory comes from
+ * @SHATOMIC_BACKEND_AUTO: The environment variable SHATOMIC_BACKEND when it is
+ *	set ("device" or "memfd"); else the device where /dev/shatomic exists,
+ *	and memfd where it does not.
+ * @SHATOMIC_BACKEND_DEVICE: The kernel module: pinned memory, batches run in
+ *	the kernel.
+ * @SHATOMIC_BACKEND_MEMFD: memfd_create(2), or shm_open(3) for named regions:
+ *	no module and no privilege; batches run in the calling process.
+ */
+enum shatomic_backend {
+	SHATOMIC_BACKEND_AUTO	= 0,
+	SHATOMIC_BACKEND_DEVICE	= 1,
+	SHATOMIC_BACKEND_MEMFD	= 2,
+};
+
+/**
+ * define SHATOMIC_CREATE_PINNED - A region's memory must be pinned
+ *
+ * Goes with enum shatomic_create_flags. Regions of the device backend are
+ * always pinned. The memfd backend locks what RLIMIT_MEMLOCK allows and tells
+ * by shatomic_get_info() whether it could; with this flag failing to do so is
+ * an error (-EPERM).
+ */
+#define SHATOMIC_CREATE_PINNED (1U << 31)
+
+/** struct shatomic_region - A handle to a region; opaque. */
+struct shatomic_region;
+
+/**
+ * struct shatomic_create_options - What kind of region shatomic_create() makes
+ * @backend: What its memory comes from.
+ * @flags: enum shatomic_create_flags, SHATOMIC_CREATE_PINNED.
+ * @length: Size in bytes, at least 1.
+ * @name: A name by which other processes open it, as
+ *	SHATOMIC_NAME_SIZE describes, or NULL. The region then stays until
+ *	shatomic_unlink().
+ * @mode: Permission bits of a named region as of open(2), less the umask; 0
+ *	stands for 0600. Must be 0 without a name.
+ */
+struct shatomic_create_options {
+	enum shatomic_backend backend;
+	unsigned int flags;
+	size_t length;
+	const char *name;
+	mode_t mode;
+};
+
+/**
+ * struct shatomic_info - What shatomic_get_info() tells of a region
+ * @backend: Never SHATOMIC_BACKEND_AUTO.
+ * @size: Size in bytes.
+ * @huge_bytes: How many of them lie in huge pages.
+ * @pinned: Non-zero when the memory cannot be swapped out.
+ * @writable: Zero when it was opened read-only.
+ * @mode: Permission bits.
+ * @uid: Owner.
+ * @gid: Group.
+ * @name: Its name, "" when it has none.
+ */
+struct shatomic_info {
+	enum shatomic_backend backend;
+	size_t size;
+	size_t huge_bytes;
+	int pinned;
+	int writable;
+	mode_t mode;
+	uid_t uid;
+	gid_t gid;
+	char name[SHATOMIC_NAME_SIZE];
+};
+
+/**
+ * shatomic_create() - Create a region
+ * @options: What kind of region.
+ * @region: [out] The handle; shatomic_close() ends it.
+ *
+ * Its memory is zero, mapped shared, for reading and writing.
+ *
+ * Return: 0; -EINVAL (length 0, a bad name or mode), -EOPNOTSUPP (unknown
+ * flag or backend), -EEXIST (the name is taken), -EPERM or -ENOMEM (a limit),
+ * -ENOENT (the device backend was asked for and /dev/shatomic is absent),
+ * -EACCES (no permission to open it).
+ */
+int shatomic_create(const struct shatomic_create_options *options,
+		    struct shatomic_region **region);
+
+/**
+ * shatomic_open() - Open a region by its name
+ * @backend: Where to look; with SHATOMIC_BACKEND_AUTO, where shatomic_create()
+ *	would put it.
+ * @name: The name.
+ * @flags: 0 or SHATOMIC_OPEN_READ_ONLY.
+ * @region: [out] The handle; shatomic_close() ends it.
+ *
+ * Return: 0; -ENOENT (no such name), -EACCES (its mode forbids it), -EINVAL,
+ * -EOPNOTSUPP.
+ */
+int shatomic_open(enum shatomic_backend backend, const char *name,
+		  unsigned int flags, struct shatomic_region **region);
+
+/**
+ * shatomic_import() - Make a handle from a region's descriptor
+ * @fd: From shatomic_fd(), got by inheritance or over a Unix socket. It is
+ *	duplicated; the caller keeps and closes its own.
+ * @region: [out] The handle; shatomic_close() ends it.
+ *
+ * Return: 0; -EBADF (not the descriptor of a region, or the memfd backend's
+ * and /proc is not mounted, where its name is read), -EMFILE, or what mmap(2)
+ * answered.
+ */
+int shatomic_import(int fd, struct shatomic_region **region);
+
+/**
+ * shatomic_close() - Unmap a region and end its handle
+ * @region: The handle, or NULL, which does nothing.
+ */
+void shatomic_close(struct shatomic_region *region);
+
+/**
+ * shatomic_unlink() - Remove a region's name
+ * @backend: As with shatomic_open().
+ * @name: The name.
+ *
+ * The memory stays for those who have it open.
+ *
+ * Return: 0; -ENOENT, -EACCES (neither its owner nor privileged), -EINVAL.
+ */
+int shatomic_unlink(enum shatomic_backend backend, const char *name);
+
+/**
+ * shatomic_list() - The named regions, sorted by name
+ * @backend: As with shatomic_open().
+ * @entries: [out] An array; free() it. On the memfd backend huge_bytes is 0
+ *	whatever it is, since only a mapping can tell.
+ * @count: [out] Its length.
+ *
+ * Return: 0; -ENOMEM.
+ */
+int shatomic_list(enum shatomic_backend backend,
+		  struct shatomic_list_entry **entries, size_t *count);
+
+/**
+ * shatomic_buf() - Where a region is mapped
+ * @region: The region.
+ * @size: [out] Its size in bytes; may be NULL.
+ *
+ * Return: Address of its first byte, aligned to a page at least.
+ */
+void *shatomic_buf(const struct shatomic_region *region, size_t *size);
+
+/**
+ * shatomic_at() - The address of one word of a region
+ * @region: The region.
+ * @offset: Offset of the word in bytes, a multiple of @width.
+ * @width: Width of the word in bytes: 1, 2, 4 or 8.
+ *
+ * For the typed operations below. Do it once, not for each operation.
+ *
+ * Return: The address; NULL when the word is misaligned or not all inside the
+ * region (shatomic_error() says which).
+ */
+void *shatomic_at(const struct shatomic_region *region, uint64_t offset,
+		  unsigned int width);
+
+/**
+ * shatomic_fd() - The region's descriptor
+ * @region: The region.
+ *
+ * For passing the region on, see shatomic_import(), and for poll-free system
+ * calls such as fstat(2), pread(2) and sendfile(2). It is close-on-exec and
+ * stays the handle's: do not close it.
+ *
+ * Return: The descriptor.
+ */
+int shatomic_fd(const struct shatomic_region *region);
+
+/**
+ * shatomic_get_info() - What a region is
+ * @region: The region.
+ * @info: [out] Filled in.
+ *
+ * Return: 0, or what fstat(2) or the kernel answered.
+ */
+int shatomic_get_info(const struct shatomic_region *region,
+		      struct shatomic_info *info);
+
+/**
+ * shatomic_error() - What went wrong in the calling thread
+ *
+ * Return: A sentence on the thread's last failed call of this library, without
+ * a newline; "" before the first. It stays until the thread's next failure.
+ */
+const char *shatomic_error(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* SHATOMIC_REGION_H */
