@@ -127,7 +127,7 @@ static void fail(struct batch *batch, int error, u64 row, u32 field)
 
 /* Load the rows from @first on and check them, again or for the first time. */
 static int load_checked(struct batch *batch, struct shatomic_chunk *chunk,
-			u64 first, u32 count,
+			u64 first, u32 count, bool *has_fields,
 			struct shatomic_row_error *error)
 {
 	struct shatomic_rows rows = shatomic_chunk_rows(chunk, &batch->shape,
@@ -139,7 +139,7 @@ static int load_checked(struct batch *batch, struct shatomic_chunk *chunk,
 					 &error->field);
 	if (ret)
 		return ret;
-	ret = shatomic_check_rows(&batch->self, &rows, error);
+	ret = shatomic_check_rows(&batch->self, &rows, has_fields, error);
 	if (ret)
 		error->row += first;
 	return ret;
@@ -174,6 +174,7 @@ static void run_range(struct batch *batch, struct shatomic_chunk *chunk,
 		      u64 first, u64 end, u32 lane, u32 lanes)
 {
 	struct shatomic_row_error error;
+	bool has_fields;
 	u32 count;
 	int ret;
 
@@ -184,7 +185,8 @@ static void run_range(struct batch *batch, struct shatomic_chunk *chunk,
 		if (READ_ONCE(batch->stop))
 			return;
 		count = min_t(u64, end - first, SHATOMIC_CHUNK_ROWS);
-		ret = load_checked(batch, chunk, first, count, &error);
+		ret = load_checked(batch, chunk, first, count, &has_fields,
+				   &error);
 		if (!ret) {
 			error.row = SHATOMIC_NO_ROW;
 			ret = run_loaded(batch, chunk, first, count, lane,
@@ -295,7 +297,8 @@ static int run_shared(struct batch *batch)
 	return fatal_signal_pending(current) ? -EINTR : batch->error;
 }
 
-static int check_all(struct batch *batch, struct shatomic_row_error *error)
+static int check_all(struct batch *batch, bool *has_fields,
+		     struct shatomic_row_error *error)
 {
 	struct shatomic_chunk *chunk = &batch->workers[0].chunk;
 	u64 first;
@@ -305,7 +308,8 @@ static int check_all(struct batch *batch, struct shatomic_row_error *error)
 	for (first = 0; first < batch->args.rows; first += count) {
 		count = min_t(u64, batch->args.rows - first,
 			      SHATOMIC_CHUNK_ROWS);
-		ret = load_checked(batch, chunk, first, count, error);
+		ret = load_checked(batch, chunk, first, count, has_fields,
+				   error);
 		if (ret)
 			return ret;
 		if (fatal_signal_pending(current))
@@ -315,13 +319,27 @@ static int check_all(struct batch *batch, struct shatomic_row_error *error)
 	return 0;
 }
 
+/* Rows in fields may have to go in lanes where others may go in slices. */
+static void plan_for_fields(struct batch *batch)
+{
+	if (batch->plan != SHATOMIC_PLAN_SLICES)
+		return;
+	batch->plan = shatomic_plan_rows(&batch->shape, batch->args.flags,
+					 true);
+	if (batch->plan != SHATOMIC_PLAN_LANES)
+		return;
+	batch->pieces = batch->worker_count;
+	atomic_set(&batch->pieces_left, batch->pieces);
+}
+
 static int batch_check_and_run(struct batch *batch)
 {
 	struct shatomic_chunk *chunk = &batch->workers[0].chunk;
 	struct shatomic_row_error error = { .row = SHATOMIC_NO_ROW };
+	bool has_fields = false;
 	int ret;
 
-	ret = check_all(batch, &error);
+	ret = check_all(batch, &has_fields, &error);
 	if (ret) {
 		batch->error_row = error.row;
 		batch->error_field = error.field;
@@ -334,6 +352,8 @@ static int batch_check_and_run(struct batch *batch)
 		return run_loaded(batch, chunk, 0, batch->args.rows, 0, 1,
 				  &batch->error_field);
 	}
+	if (has_fields)
+		plan_for_fields(batch);
 	return run_shared(batch);
 }
 
@@ -359,6 +379,8 @@ static struct shatomic_rows shape_of(const struct shatomic_ioc_batch *args)
 		.offsets = (void *)(uintptr_t)args->offsets,
 		.operands = (void *)(uintptr_t)args->operands,
 		.comparands = (void *)(uintptr_t)args->comparands,
+		.masks = (void *)(uintptr_t)args->masks,
+		.comparand_masks = (void *)(uintptr_t)args->comparand_masks,
 		.results = (void *)(uintptr_t)args->results,
 		.statuses = (void *)(uintptr_t)args->statuses,
 		.peer_indexes = (void *)(uintptr_t)args->peer_indexes,
@@ -383,7 +405,8 @@ static u32 plan_workers(const struct shatomic_ioc_batch *args,
 	if (args->rows <= *slice || workers == 1)
 		return 1;
 
-	*plan = shatomic_plan_rows(shape, args->flags);
+	/* Fields are seen when the rows are checked. */
+	*plan = shatomic_plan_rows(shape, args->flags, false);
 	if (*plan == SHATOMIC_PLAN_SERIAL)
 		return 1;
 

@@ -23,6 +23,12 @@ static bool save(u64 column, const void *from, size_t entry_size, u64 first,
 			     count * entry_size);
 }
 
+/* Whether a row's operand may be one that it is checked by. */
+static bool operands_are_keys(const struct shatomic_ioc_batch *args)
+{
+	return args->ops || shatomic_op_traits(args->op) & SHATOMIC_OP_HAS_BIT;
+}
+
 /**
  * shatomic_columns_load_keys() - Load what rows are checked by
  * @args: The batch.
@@ -56,21 +62,36 @@ int shatomic_columns_load_keys(const struct shatomic_ioc_batch *args,
 	if (!load(chunk->peer_offsets, args->peer_offsets,
 		  sizeof(*chunk->peer_offsets), first, count))
 		return -EFAULT;
+	*field = SHATOMIC_FIELD_OPERANDS;
+	if (operands_are_keys(args) &&
+	    !load(chunk->operands, args->operands, sizeof(*chunk->operands),
+		  first, count))
+		return -EFAULT;
 	return 0;
 }
 
-/* As shatomic_columns_load_keys(), for operands and comparands. */
+/* As shatomic_columns_load_keys(), for the other values. */
 int shatomic_columns_load_values(const struct shatomic_ioc_batch *args,
 				 struct shatomic_chunk *chunk, u64 first,
 				 u32 count, u32 *field)
 {
 	*field = SHATOMIC_FIELD_OPERANDS;
-	if (!load(chunk->operands, args->operands, sizeof(*chunk->operands),
+	/* What was checked is not read again. */
+	if (!operands_are_keys(args) &&
+	    !load(chunk->operands, args->operands, sizeof(*chunk->operands),
 		  first, count))
 		return -EFAULT;
 	*field = SHATOMIC_FIELD_COMPARANDS;
 	if (!load(chunk->comparands, args->comparands,
 		  sizeof(*chunk->comparands), first, count))
+		return -EFAULT;
+	*field = SHATOMIC_FIELD_MASKS;
+	if (!load(chunk->masks, args->masks, sizeof(*chunk->masks), first,
+		  count))
+		return -EFAULT;
+	*field = SHATOMIC_FIELD_COMPARAND_MASKS;
+	if (!load(chunk->comparand_masks, args->comparand_masks,
+		  sizeof(*chunk->comparand_masks), first, count))
 		return -EFAULT;
 	return 0;
 }

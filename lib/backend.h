@@ -66,7 +66,7 @@ struct shatomic_backend_ops {
 	int (*list)(struct shatomic_list_entry **entries, size_t *count);
 	int (*get_info)(const struct shatomic_region *region,
 			struct shatomic_info *info);
-	int (*run_batch)(struct shatomic_region *region,
+	int (*run_batch)(const struct shatomic_region *region,
 			 struct shatomic_batch *batch);
 };
 
@@ -135,7 +135,7 @@ int shatomic_shm_name_of(int fd, char name[SHATOMIC_NAME_SIZE]);
 /* batch.c */
 
 /* Run a batch on the region's mapping; as run_batch above. */
-int shatomic_run_mapped(struct shatomic_region *region,
+int shatomic_run_mapped(const struct shatomic_region *region,
 			struct shatomic_batch *batch);
 
 /* batch_error.c */
@@ -149,10 +149,13 @@ int shatomic_fail_batch(int err, const struct shatomic_region *region,
 
 /* parallel.c */
 
-/* Run rows that have been checked, on up to @parallelism CPUs (0: all). */
+/*
+ * Run rows that have been checked, which told @has_fields, on up to
+ * @parallelism CPUs (0: all).
+ */
 void shatomic_run_parallel(const struct shatomic_memory *memory,
 			   const struct shatomic_rows *rows, __u32 flags,
-			   unsigned int parallelism);
+			   bool has_fields, unsigned int parallelism);
 
 /* thread.c */
 

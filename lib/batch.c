@@ -50,7 +50,7 @@ static int prepare(const struct shatomic_region *region,
 	return check_peers(region, batch);
 }
 
-static int check_and_run(struct shatomic_region *region,
+static int check_and_run(const struct shatomic_region *region,
 			 struct shatomic_batch *batch,
 			 const struct shatomic_memory *const *peers)
 {
@@ -63,6 +63,8 @@ static int check_and_run(struct shatomic_region *region,
 		.offsets = (const __u64 *)batch->offsets,
 		.operands = (const __u64 *)batch->operands,
 		.comparands = (const __u64 *)batch->comparands,
+		.masks = (const __u64 *)batch->masks,
+		.comparand_masks = (const __u64 *)batch->comparand_masks,
 		.results = (__u64 *)batch->results,
 		.statuses = batch->statuses,
 		.peers = peers,
@@ -71,23 +73,25 @@ static int check_and_run(struct shatomic_region *region,
 		.peer_count = batch->peer_count,
 	};
 	struct shatomic_row_error error = { .row = SHATOMIC_NO_ROW };
+	bool has_fields = false;
 	int err;
 
 	err = shatomic_check_shape(&rows, batch->flags, &error);
 	if (!err)
-		err = shatomic_check_rows(&region->memory, &rows, &error);
+		err = shatomic_check_rows(&region->memory, &rows, &has_fields,
+					  &error);
 	if (err) {
 		batch->error_row = error.row;
 		batch->error_field = error.field;
 		return shatomic_fail_batch(-err, region, batch);
 	}
-	shatomic_run_parallel(&region->memory, &rows, batch->flags,
+	shatomic_run_parallel(&region->memory, &rows, batch->flags, has_fields,
 			      batch->parallelism);
 	batch->rows_done = batch->rows;
 	return 0;
 }
 
-int shatomic_run_mapped(struct shatomic_region *region,
+int shatomic_run_mapped(const struct shatomic_region *region,
 			struct shatomic_batch *batch)
 {
 	const struct shatomic_memory *few[FEW_PEERS], **peers = few;

@@ -28,11 +28,20 @@ static const char *const field_names[] = {
 	[SHATOMIC_FIELD_MODE] = "mode",
 	[SHATOMIC_FIELD_NAME] = "name",
 	[SHATOMIC_FIELD_RESERVED] = "reserved",
+	[SHATOMIC_FIELD_MASKS] = "masks",
+	[SHATOMIC_FIELD_COMPARAND_MASKS] = "comparand_masks",
 };
 
-/* What is said of one row, as far as its columns are there. */
+/* Room for "row 18446744073709551615: ". */
+#define PREFIX_SIZE 32
+
+/*
+ * What is said of one row, as far as its columns are there. The prefix tells
+ * which row it is.
+ */
 struct row {
 	unsigned long long index;
+	char prefix[PREFIX_SIZE];
 	unsigned long long offset;
 	unsigned long long peer_offset;
 	const struct shatomic_region *peer;
@@ -79,12 +88,12 @@ static int fail_offset(int err, const struct row *row, const char *what,
 {
 	if (err == ERANGE && region)
 		return shatomic_fail(err,
-				     "row %llu: %s %llu with width %u lies outside %s (%llu bytes)",
-				     row->index, what, offset, row->width,
+				     "%s%s %llu with width %u lies outside %s (%llu bytes)",
+				     row->prefix, what, offset, row->width,
 				     where, region->memory.size);
 	return shatomic_fail(err,
-			     "row %llu: %s %llu is not a multiple of its width %u",
-			     row->index, what, offset, row->width);
+			     "%s%s %llu with width %u is not inside one aligned 8-byte word",
+			     row->prefix, what, offset, row->width);
 }
 
 static int fail_access(const struct row *row, unsigned int field)
@@ -92,18 +101,24 @@ static int fail_access(const struct row *row, unsigned int field)
 	if (field >= SHATOMIC_FIELD_PEERS &&
 	    field <= SHATOMIC_FIELD_PEER_OFFSETS)
 		return shatomic_fail(EACCES,
-				     "row %llu: %s writes to peer %u, which is open read-only",
-				     row->index, row->op_name,
+				     "%s%s writes to peer %u, which is open read-only",
+				     row->prefix, row->op_name,
 				     row->peer_index);
 	return shatomic_fail(EACCES,
-			     "row %llu: %s writes to the region, which is open read-only",
-			     row->index, row->op_name);
+			     "%s%s writes to the region, which is open read-only",
+			     row->prefix, row->op_name);
 }
 
 static int fail_missing(int err, const struct row *row, unsigned int field)
 {
-	return shatomic_fail(err, "row %llu: %s needs %s", row->index,
+	return shatomic_fail(err, "%s%s needs %s", row->prefix,
 			     row->op_name, field_name(field));
+}
+
+static int fail_bit(int err, const struct row *row, unsigned long long bit)
+{
+	return shatomic_fail(err, "%s%s: a word of width %u has no bit %llu",
+			     row->prefix, row->op_name, row->width, bit);
 }
 
 static int fail_row(int err, const struct shatomic_region *region,
@@ -112,17 +127,18 @@ static int fail_row(int err, const struct shatomic_region *region,
 	struct row row = read_row(batch);
 	unsigned int field = batch->error_field;
 
+	snprintf(row.prefix, sizeof(row.prefix), "row %llu: ", row.index);
 	if (err == EACCES)
 		return fail_access(&row, field);
 	switch (field) {
 	case SHATOMIC_FIELD_OP:
 		return shatomic_fail(err,
-				     "row %llu: there is no operation %u",
-				     row.index, row.op);
+				     "%sthere is no operation %u",
+				     row.prefix, row.op);
 	case SHATOMIC_FIELD_WIDTH:
 		return shatomic_fail(err,
-				     "row %llu: width %u is not 1, 2, 4 or 8",
-				     row.index, row.width);
+				     "%swidth %u is not 1 to 8",
+				     row.prefix, row.width);
 	case SHATOMIC_FIELD_OFFSETS:
 		return fail_offset(err, &row, "offset", row.offset,
 				   "the region", region);
@@ -135,15 +151,20 @@ static int fail_row(int err, const struct shatomic_region *region,
 		if (!batch->peer_indexes)
 			return fail_missing(err, &row, field);
 		return shatomic_fail(err,
-				     "row %llu: peer index %u, but peer_count is %u",
-				     row.index, row.peer_index,
+				     "%speer index %u, but peer_count is %u",
+				     row.prefix, row.peer_index,
 				     batch->peer_count);
 	case SHATOMIC_FIELD_OPERANDS:
+		if (!batch->operands)
+			return fail_missing(err, &row, field);
+		return fail_bit(err, &row, batch->operands[row.index]);
 	case SHATOMIC_FIELD_COMPARANDS:
+	case SHATOMIC_FIELD_MASKS:
+	case SHATOMIC_FIELD_COMPARAND_MASKS:
 	case SHATOMIC_FIELD_PEERS:
 		return fail_missing(err, &row, field);
 	default:
-		return shatomic_fail(err, "row %llu: %s: %s", row.index,
+		return shatomic_fail(err, "%s%s: %s", row.prefix,
 				     field_name(field), strerror(err));
 	}
 }
@@ -190,13 +211,15 @@ static int fail_whole(int err, const struct shatomic_batch *batch)
 		if (batch->widths && batch->width)
 			return shatomic_fail(err,
 					     "width must be 0 when widths is given");
-		return shatomic_fail(err, "width %u is not 1, 2, 4 or 8",
+		return shatomic_fail(err, "width %u is not 1 to 8",
 				     batch->width);
 	case SHATOMIC_FIELD_ROWS:
 		return shatomic_fail(err, "rows %llu: %s", rows, strerror(err));
 	case SHATOMIC_FIELD_OFFSETS:
 	case SHATOMIC_FIELD_OPERANDS:
 	case SHATOMIC_FIELD_COMPARANDS:
+	case SHATOMIC_FIELD_MASKS:
+	case SHATOMIC_FIELD_COMPARAND_MASKS:
 	case SHATOMIC_FIELD_PEER_INDEXES:
 	case SHATOMIC_FIELD_PEER_OFFSETS:
 		if (err == EINVAL)

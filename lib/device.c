@@ -266,8 +266,8 @@ static int fill_peer_fds(const struct shatomic_region *region,
 	return 0;
 }
 
-static int submit(struct shatomic_region *region, struct shatomic_batch *batch,
-		  const __s32 *fds)
+static int submit(const struct shatomic_region *region,
+		  struct shatomic_batch *batch, const __s32 *fds)
 {
 	struct shatomic_ioc_batch arg = {
 		.size = sizeof(arg),
@@ -282,6 +282,8 @@ static int submit(struct shatomic_region *region, struct shatomic_batch *batch,
 		.offsets = (uintptr_t)batch->offsets,
 		.operands = (uintptr_t)batch->operands,
 		.comparands = (uintptr_t)batch->comparands,
+		.masks = (uintptr_t)batch->masks,
+		.comparand_masks = (uintptr_t)batch->comparand_masks,
 		.results = (uintptr_t)batch->results,
 		.statuses = (uintptr_t)batch->statuses,
 		.peers = (uintptr_t)fds,
@@ -299,7 +301,7 @@ static int submit(struct shatomic_region *region, struct shatomic_batch *batch,
 	return err ? shatomic_fail_batch(err, region, batch) : 0;
 }
 
-static int run_batch(struct shatomic_region *region,
+static int run_batch(const struct shatomic_region *region,
 		     struct shatomic_batch *batch)
 {
 	__s32 few[FEW_PEERS], *fds = NULL;

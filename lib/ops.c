@@ -8,7 +8,7 @@
 #include <string.h>
 
 static const char *const names[SHATOMIC_OP_COUNT] = {
-#define NAME(constant, name, traits, kind, builtin) \
+#define NAME(constant, name, ...) \
 	[SHATOMIC_OP_##constant] = #name,
 	SHATOMIC_OPS(NAME)
 #undef NAME
@@ -50,5 +50,9 @@ int shatomic_op_needs(unsigned int op)
 		needs |= SHATOMIC_NEEDS_COMPARAND;
 	if (traits & SHATOMIC_OP_HAS_PEER)
 		needs |= SHATOMIC_NEEDS_PEER;
+	if (traits & SHATOMIC_OP_HAS_MASK)
+		needs |= SHATOMIC_NEEDS_MASK;
+	if (traits & SHATOMIC_OP_HAS_COMPARAND_MASK)
+		needs |= SHATOMIC_NEEDS_COMPARAND_MASK;
 	return needs;
 }

@@ -73,6 +73,11 @@ static void copy_in(struct lane *lane, const struct shatomic_rows *rows)
 		chunk->operands[i] = rows->operands[lane->row_of[i]];
 	for (i = 0; rows->comparands && i < lane->count; i++)
 		chunk->comparands[i] = rows->comparands[lane->row_of[i]];
+	for (i = 0; rows->masks && i < lane->count; i++)
+		chunk->masks[i] = rows->masks[lane->row_of[i]];
+	for (i = 0; rows->comparand_masks && i < lane->count; i++)
+		chunk->comparand_masks[i] =
+			rows->comparand_masks[lane->row_of[i]];
 	for (i = 0; rows->ops && i < lane->count; i++)
 		chunk->ops[i] = rows->ops[lane->row_of[i]];
 	for (i = 0; rows->widths && i < lane->count; i++)
@@ -189,21 +194,22 @@ static void run_crew(struct crew *crew, unsigned int workers)
 }
 
 static enum shatomic_plan choose_plan(const struct shatomic_rows *rows,
-				      __u32 flags, unsigned int parallelism)
+				      __u32 flags, bool has_fields,
+				      unsigned int parallelism)
 {
 	if (rows->count <= SHATOMIC_SLICE_ROWS || parallelism == 1)
 		return SHATOMIC_PLAN_SERIAL;
-	return shatomic_plan_rows(rows, flags);
+	return shatomic_plan_rows(rows, flags, has_fields);
 }
 
 void shatomic_run_parallel(const struct shatomic_memory *memory,
 			   const struct shatomic_rows *rows, __u32 flags,
-			   unsigned int parallelism)
+			   bool has_fields, unsigned int parallelism)
 {
 	struct crew crew = {
 		.memory = memory,
 		.rows = rows,
-		.plan = choose_plan(rows, flags, parallelism),
+		.plan = choose_plan(rows, flags, has_fields, parallelism),
 		.shares = rows->count / SHATOMIC_SLICE_ROWS + 1,
 	};
 	unsigned int workers = 1;

@@ -270,7 +270,7 @@ static int check_word(const struct shatomic_region *region, uint64_t offset,
 
 	if (!region)
 		return shatomic_fail(EINVAL, "region is NULL");
-	if (!shatomic_width_is_supported(width))
+	if (!shatomic_width_is_supported(width) || width & (width - 1))
 		return shatomic_fail(EINVAL, "width %u is not 1, 2, 4 or 8",
 				     width);
 	if (offset % width)

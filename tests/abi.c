@@ -44,12 +44,13 @@ PLACE_IS(shatomic_ioc_list, entries, 24);
 SIZE_IS(shatomic_ioc_region_info, 112);
 PLACE_IS(shatomic_ioc_region_info, create_flags, 24);
 PLACE_IS(shatomic_ioc_region_info, name, 48);
-SIZE_IS(shatomic_ioc_batch, 136);
+SIZE_IS(shatomic_ioc_batch, 152);
 PLACE_IS(shatomic_ioc_batch, rows, 24);
 PLACE_IS(shatomic_ioc_batch, offsets, 48);
 PLACE_IS(shatomic_ioc_batch, peers, 88);
 PLACE_IS(shatomic_ioc_batch, rows_done, 112);
 PLACE_IS(shatomic_ioc_batch, limit, 132);
+PLACE_IS(shatomic_ioc_batch, comparand_masks, 144);
 
 _Static_assert(SHATOMIC_OP_NAND_AND_FETCH == 17, "operations keep their numbers");
 _Static_assert(SHATOMIC_IOC_BATCH == _IO(0xD7, 0x41), "so do commands");
@@ -495,7 +496,7 @@ TEST_F(abi, info_is_sane)
 	EXPECT_LE(256, info.slice_rows);
 	EXPECT_LT(info.slice_rows, info.max_batch_rows);
 	for (op = 0; op < SHATOMIC_OP_SLOTS; op++)
-		EXPECT_EQ(op < SHATOMIC_OP_COUNT ? 0x8b : 0,
+		EXPECT_EQ(op < SHATOMIC_OP_COUNT ? 0xff : 0,
 			  info.op_widths[op]);
 }
 

@@ -12,52 +12,59 @@
 /* shatomic_batch_run() or shatomic_batch_run_local(). */
 typedef int run_fn(struct shatomic_region *region, struct shatomic_batch *batch);
 
-static const uint8_t all_widths[] = { 1, 2, 4, 8 };
+static const uint8_t all_widths[] = { 1, 2, 3, 4, 5, 6, 7, 8 };
 
 static uint64_t width_mask(unsigned int width)
 {
-	return width == 8 ? ~0ULL : (1ULL << (width * 8)) - 1;
+	return ~0ULL >> (64 - 8 * width);
+}
+
+/* Which byte of a word of @width bytes has the @i-th lowest 8 bits. */
+static unsigned int byte_at(unsigned int i, unsigned int width)
+{
+	return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? i : width - 1 - i;
 }
 
 static uint64_t load_word(const void *at, unsigned int width)
 {
-	uint64_t u64;
-	uint32_t u32;
-	uint16_t u16;
+	const uint8_t *bytes = at;
+	uint64_t value = 0;
+	unsigned int i;
 
-	switch (width) {
-	case 1:
-		return *(const uint8_t *)at;
-	case 2:
-		memcpy(&u16, at, 2);
-		return u16;
-	case 4:
-		memcpy(&u32, at, 4);
-		return u32;
-	default:
-		memcpy(&u64, at, 8);
-		return u64;
-	}
+	for (i = 0; i < width; i++)
+		value |= (uint64_t)bytes[byte_at(i, width)] << (8 * i);
+	return value;
 }
 
 static void store_word(void *at, unsigned int width, uint64_t value)
 {
-	uint32_t u32 = value;
-	uint16_t u16 = value;
+	uint8_t *bytes = at;
+	unsigned int i;
 
-	switch (width) {
-	case 1:
-		*(uint8_t *)at = value;
-		break;
-	case 2:
-		memcpy(at, &u16, 2);
-		break;
-	case 4:
-		memcpy(at, &u32, 4);
-		break;
-	default:
-		memcpy(at, &value, 8);
-	}
+	for (i = 0; i < width; i++)
+		bytes[byte_at(i, width)] = value >> (8 * i);
+}
+
+/* Somewhere inside one of @words aligned 8-byte words, aligned as often as not. */
+static uint64_t random_offset(unsigned int words, unsigned int width)
+{
+	uint64_t word = next_random() % words * 8;
+
+	if (next_random() % 2)
+		return word + next_random() % (9 - width);
+	return word + next_random() % (8 / width) * width;
+}
+
+/*
+ * An operand that @op takes on a word of @width bytes, of a value that others
+ * take.
+ */
+static uint64_t operand_for(unsigned int op, unsigned int width, uint64_t value)
+{
+	return op == SHATOMIC_OP_TEST_AND_SET_BIT ||
+			       op == SHATOMIC_OP_TEST_AND_CLEAR_BIT ?
+		       value % (8 * width) :
+		       value;
 }
 
 /* The new value by an operation without comparison or peer. */
@@ -85,9 +92,25 @@ static uint64_t model_update(unsigned int op, uint64_t old, uint64_t operand)
 	case SHATOMIC_OP_FETCH_AND_NAND:
 	case SHATOMIC_OP_NAND_AND_FETCH:
 		return ~(old & operand);
+	case SHATOMIC_OP_FETCH_AND_UMIN:
+		return operand < old ? operand : old;
+	case SHATOMIC_OP_FETCH_AND_UMAX:
+		return operand > old ? operand : old;
+	case SHATOMIC_OP_TEST_AND_SET_BIT:
+		return old | 1ULL << operand;
+	case SHATOMIC_OP_TEST_AND_CLEAR_BIT:
+		return old & ~(1ULL << operand);
 	default:
 		return old;
 	}
+}
+
+static int64_t as_signed(uint64_t value, unsigned int width)
+{
+	uint64_t sign = 1ULL << (8 * width - 1);
+
+	return value & sign ? -(int64_t)(width_mask(width) - value) - 1 :
+			      (int64_t)value;
 }
 
 static bool returns_new(unsigned int op)
@@ -97,14 +120,23 @@ static bool returns_new(unsigned int op)
 		op <= SHATOMIC_OP_NAND_AND_FETCH);
 }
 
+struct model_values {
+	uint64_t operand;
+	uint64_t comparand;
+	uint64_t mask;
+	uint64_t comparand_mask;
+};
+
 /* Run one row on @self and @peer; its result and status. */
 static void model_row(unsigned int op, unsigned int width, void *self,
-		      void *peer, uint64_t operand, uint64_t comparand,
+		      void *peer, const struct model_values *values,
 		      uint64_t *result, uint8_t *status)
 {
 	uint64_t mask = width_mask(width), old = load_word(self, width), new;
+	uint64_t operand = values->operand & mask;
+	uint64_t comparand = values->comparand & mask;
+	uint64_t sum;
 
-	operand &= mask;
 	*status = SHATOMIC_ROW_DONE;
 	switch (op) {
 	case SHATOMIC_OP_STORE:
@@ -122,15 +154,48 @@ static void model_row(unsigned int op, unsigned int width, void *self,
 		return;
 	case SHATOMIC_OP_COMPARE_AND_SET_VALUE:
 		*result = old;
-		if (old == (comparand & mask))
+		if (old == comparand)
 			store_word(self, width, operand);
 		else
 			*status = SHATOMIC_ROW_COMPARE_FAILED;
+		return;
+	case SHATOMIC_OP_FETCH_AND_ADD_BOUNDED:
+		*result = old;
+		sum = (old + operand) & mask;
+		if (sum >= old && sum <= comparand)
+			store_word(self, width, sum);
+		else
+			*status = SHATOMIC_ROW_COMPARE_FAILED;
+		return;
+	case SHATOMIC_OP_MASKED_COMPARE_AND_SET_VALUE:
+		*result = old;
+		if ((old & values->comparand_mask) !=
+		    (comparand & values->comparand_mask)) {
+			*status = SHATOMIC_ROW_COMPARE_FAILED;
+			return;
+		}
+		store_word(self, width, (old & ~values->mask) |
+						(operand & values->mask));
+		return;
+	case SHATOMIC_OP_MASKED_GET_AND_SET:
+		*result = old;
+		store_word(self, width, (old & ~values->mask) |
+						(operand & values->mask));
+		return;
+	case SHATOMIC_OP_FETCH_AND_SMIN:
+	case SHATOMIC_OP_FETCH_AND_SMAX:
+		*result = old;
+		if ((as_signed(operand, width) < as_signed(old, width)) ==
+		    (op == SHATOMIC_OP_FETCH_AND_SMIN))
+			store_word(self, width, operand);
 		return;
 	}
 	new = model_update(op, old, operand) & mask;
 	store_word(self, width, new);
 	*result = returns_new(op) ? new : old;
+	if (op == SHATOMIC_OP_TEST_AND_SET_BIT ||
+	    op == SHATOMIC_OP_TEST_AND_CLEAR_BIT)
+		*result = old >> operand & 1;
 }
 
 FIXTURE(batch)
@@ -146,6 +211,8 @@ FIXTURE(batch)
 	uint64_t offsets[MAX_ROWS];
 	uint64_t operands[MAX_ROWS];
 	uint64_t comparands[MAX_ROWS];
+	uint64_t masks[MAX_ROWS];
+	uint64_t comparand_masks[MAX_ROWS];
 	uint64_t results[MAX_ROWS];
 	uint8_t statuses[MAX_ROWS];
 	uint32_t peer_indexes[MAX_ROWS];
@@ -184,16 +251,19 @@ static void fill_random(FIXTURE_DATA(batch) *self, unsigned int rows,
 	memcpy(self->peer_memory, self->peer_model, REGION_BYTES);
 
 	for (i = 0; i < rows; i++) {
-		unsigned int width = all_widths[next_random() % 4];
+		unsigned int op = next_random() % SHATOMIC_OP_COUNT;
+		unsigned int width =
+			all_widths[next_random() % COUNT_OF(all_widths)];
 
-		self->ops[i] = next_random() % SHATOMIC_OP_COUNT;
+		self->ops[i] = op;
 		self->widths[i] = width;
-		self->offsets[i] = next_random() % (words * 8 / width) * width;
-		self->peer_offsets[i] =
-			next_random() % (words * 8 / width) * width;
+		self->offsets[i] = random_offset(words, width);
+		self->peer_offsets[i] = random_offset(words, width);
 		self->peer_indexes[i] = next_random() % 2;
-		self->operands[i] = interesting_value();
+		self->operands[i] = operand_for(op, width, interesting_value());
 		self->comparands[i] = interesting_value();
+		self->masks[i] = interesting_value();
+		self->comparand_masks[i] = interesting_value();
 	}
 	memset(self->results, 0xa5, sizeof(self->results));
 	memset(self->statuses, 0xa5, sizeof(self->statuses));
@@ -235,6 +305,8 @@ static void run_and_compare(struct __test_metadata *_metadata,
 		.offsets = self->offsets,
 		.operands = self->operands,
 		.comparands = self->comparands,
+		.masks = self->masks,
+		.comparand_masks = self->comparand_masks,
 		.results = self->results,
 		.statuses = self->statuses,
 		.peers = peers,
@@ -254,14 +326,17 @@ static void run_and_compare(struct __test_metadata *_metadata,
 	for (i = 0; i < rows; i++) {
 		unsigned int row_op = op == ~0U ? self->ops[i] : op;
 		unsigned int row_width = width ? width : self->widths[i];
+		const struct model_values values = {
+			self->operands[i], self->comparands[i], self->masks[i],
+			self->comparand_masks[i],
+		};
 		uint64_t result;
 		uint8_t status;
 
 		model_row(row_op, row_width, self->model + self->offsets[i],
 			  peer_models[self->peer_indexes[i]] +
 				  self->peer_offsets[i],
-			  self->operands[i], self->comparands[i], &result,
-			  &status);
+			  &values, &result, &status);
 		ASSERT_EQ(result, self->results[i])
 		{
 			TH_LOG("row %u op %u width %u", i, row_op, row_width);
@@ -272,14 +347,19 @@ static void run_and_compare(struct __test_metadata *_metadata,
 	ASSERT_EQ(0, memcmp(self->peer_memory, self->peer_model, REGION_BYTES));
 }
 
-static void align_to(FIXTURE_DATA(batch) *self, unsigned int rows,
-		     unsigned int width)
+/* Make all rows fit one operation, when it is not ~0, and one width. */
+static void fit_to(FIXTURE_DATA(batch) *self, unsigned int rows,
+		   unsigned int op, unsigned int width)
 {
 	unsigned int i;
 
 	for (i = 0; i < rows; i++) {
-		self->offsets[i] -= self->offsets[i] % width;
-		self->peer_offsets[i] -= self->peer_offsets[i] % width;
+		self->offsets[i] -= self->offsets[i] % 8;
+		self->offsets[i] += random_offset(1, width);
+		self->peer_offsets[i] -= self->peer_offsets[i] % 8;
+		self->peer_offsets[i] += random_offset(1, width);
+		self->operands[i] = operand_for(op == ~0U ? self->ops[i] : op,
+						width, self->operands[i]);
 	}
 }
 
@@ -291,7 +371,7 @@ static void each_op_at_each_width(struct __test_metadata *_metadata,
 	for (op = 0; op < SHATOMIC_OP_COUNT; op++) {
 		for (i = 0; i < COUNT_OF(all_widths); i++) {
 			fill_random(self, 300, 64);
-			align_to(self, 300, all_widths[i]);
+			fit_to(self, 300, op, all_widths[i]);
 			run_and_compare(_metadata, self, op, all_widths[i], 300,
 					run);
 		}
@@ -325,7 +405,7 @@ TEST_F(batch, mixed_ops_and_widths)
 TEST_F(batch, mixed_ops_of_one_width)
 {
 	fill_random(self, MAX_ROWS, 4);
-	align_to(self, MAX_ROWS, 4);
+	fit_to(self, MAX_ROWS, ~0U, 4);
 	run_and_compare(_metadata, self, ~0U, 4, MAX_ROWS, shatomic_batch_run);
 }
 
@@ -500,7 +580,7 @@ SPOIL(overflows_aligned, self->offsets[2] = UINT64_MAX - 7)
 SPOIL(misaligned, self->offsets[1] = 4)
 SPOIL(odd, self->offsets[0] = 1)
 SPOIL(no_width, batch->width = 0)
-SPOIL(width_3, batch->width = 3)
+SPOIL(crosses_words, batch->width = 3; self->offsets[1] = 6)
 SPOIL(width_9, batch->width = 9)
 SPOIL(width_16, batch->width = 16)
 SPOIL(width_17, batch->width = 17)
@@ -520,6 +600,16 @@ SPOIL(no_operands, batch->operands = NULL)
 SPOIL(no_operands_in_row, batch->op = 0; batch->ops = self->ops;
       batch->operands = NULL; self->ops[0] = SHATOMIC_OP_GET)
 SPOIL(no_comparands, batch->op = SHATOMIC_OP_COMPARE_AND_SET_VALUE)
+SPOIL(no_masks, batch->op = SHATOMIC_OP_MASKED_GET_AND_SET)
+SPOIL(no_comparand_masks,
+      batch->op = SHATOMIC_OP_MASKED_COMPARE_AND_SET_VALUE;
+      batch->comparands = self->comparands; batch->masks = self->masks)
+SPOIL(bit_outside, batch->op = SHATOMIC_OP_TEST_AND_SET_BIT;
+      batch->width = 3; self->operands[0] = 23; self->operands[1] = 0;
+      self->operands[2] = 24)
+SPOIL(bit_huge, batch->op = 0; batch->ops = self->ops;
+      self->ops[1] = SHATOMIC_OP_TEST_AND_CLEAR_BIT;
+      self->operands[1] = UINT64_MAX)
 SPOIL(no_peers, batch->op = SHATOMIC_OP_STORE;
       batch->peer_offsets = self->peer_offsets)
 SPOIL(no_peer_offsets, batch->op = SHATOMIC_OP_STORE;
@@ -559,8 +649,8 @@ static const struct bad_batch bad_batches[] = {
 	ROW(misaligned, -EINVAL, OFFSETS, 1),
 	ROW(odd, -EINVAL, OFFSETS, 0),
 	ROW(no_width, -EINVAL, WIDTH, UINT64_MAX),
-	ROW(width_3, -EOPNOTSUPP, WIDTH, UINT64_MAX),
-	ROW(width_9, -EOPNOTSUPP, WIDTH, UINT64_MAX),
+	ROW(crosses_words, -EINVAL, OFFSETS, 1),
+	ROW(width_9, -EINVAL, WIDTH, UINT64_MAX),
 	ROW(width_16, -EOPNOTSUPP, WIDTH, UINT64_MAX),
 	ROW(width_17, -EINVAL, WIDTH, UINT64_MAX),
 	ROW(width_huge, -EINVAL, WIDTH, UINT64_MAX),
@@ -576,6 +666,10 @@ static const struct bad_batch bad_batches[] = {
 	ROW(no_operands, -EINVAL, OPERANDS, UINT64_MAX),
 	ROW(no_operands_in_row, -EINVAL, OPERANDS, 1),
 	ROW(no_comparands, -EINVAL, COMPARANDS, UINT64_MAX),
+	ROW(no_masks, -EINVAL, MASKS, UINT64_MAX),
+	ROW(no_comparand_masks, -EINVAL, COMPARAND_MASKS, UINT64_MAX),
+	ROW(bit_outside, -EINVAL, OPERANDS, 2),
+	ROW(bit_huge, -EINVAL, OPERANDS, 1),
 	ROW(no_peers, -EINVAL, PEERS, UINT64_MAX),
 	ROW(no_peer_offsets, -EINVAL, PEER_OFFSETS, UINT64_MAX),
 	ROW(peer_outside, -ERANGE, PEER_OFFSETS, 2),
@@ -691,6 +785,8 @@ FIXTURE(big)
 	uint64_t *offsets;
 	uint64_t *operands;
 	uint64_t *comparands;
+	uint64_t *masks;
+	uint64_t *comparand_masks;
 	uint64_t *results[2];
 	uint64_t after[2][BIG_WORDS];
 };
@@ -708,20 +804,25 @@ FIXTURE_SETUP(big)
 	self->offsets = calloc(BIG_ROWS, 8);
 	self->operands = calloc(BIG_ROWS, 8);
 	self->comparands = calloc(BIG_ROWS, 8);
+	self->masks = calloc(BIG_ROWS, 8);
+	self->comparand_masks = calloc(BIG_ROWS, 8);
 	self->results[0] = calloc(BIG_ROWS, 8);
 	self->results[1] = calloc(BIG_ROWS, 8);
 	for (i = 0; i < BIG_ROWS; i++) {
 		do {
 			self->ops[i] = next_random() % SHATOMIC_OP_COUNT;
 		} while (shatomic_op_needs(self->ops[i]) & SHATOMIC_NEEDS_PEER);
-		self->widths[i] = all_widths[next_random() % 4];
+		self->widths[i] =
+			all_widths[next_random() % COUNT_OF(all_widths)];
 		/* Half of the rows meet on one word, in all of its parts. */
-		self->offsets[i] = next_random() % (8 / self->widths[i]) *
-				   self->widths[i];
+		self->offsets[i] = random_offset(1, self->widths[i]);
 		if (next_random() % 2)
 			self->offsets[i] += next_random() % BIG_WORDS * 8;
-		self->operands[i] = interesting_value();
+		self->operands[i] = operand_for(self->ops[i], self->widths[i],
+						interesting_value());
 		self->comparands[i] = interesting_value();
+		self->masks[i] = interesting_value();
+		self->comparand_masks[i] = interesting_value();
 	}
 }
 
@@ -733,6 +834,8 @@ FIXTURE_TEARDOWN(big)
 	free(self->offsets);
 	free(self->operands);
 	free(self->comparands);
+	free(self->masks);
+	free(self->comparand_masks);
 	free(self->results[0]);
 	free(self->results[1]);
 }
@@ -747,6 +850,8 @@ static void run_big(struct __test_metadata *_metadata,
 	batch.offsets = self->offsets;
 	batch.operands = self->operands;
 	batch.comparands = self->comparands;
+	batch.masks = self->masks;
+	batch.comparand_masks = self->comparand_masks;
 	batch.parallelism = parallelism;
 	ASSERT_EQ(0, run(self->region, &batch))
 	{
@@ -856,16 +961,49 @@ TEST_F_TIMEOUT(big, commuting_rows_in_slices, 120)
 	}
 }
 
-/* The last of many sets of one word wins, however they are shared. */
-TEST_F_TIMEOUT(big, last_set_wins, 120)
+/*
+ * One operation without results leaves the memory that row order leaves: in
+ * whole words, where only the order of what does not commute counts, and in
+ * fields that overlap.
+ */
+static void one_op_without_results(struct __test_metadata *_metadata,
+				   FIXTURE_DATA(big) *self, unsigned int op,
+				   unsigned int width)
 {
-	struct shatomic_batch batch = { .op = SHATOMIC_OP_SET, .width = 8 };
+	struct shatomic_batch batch = { .op = op, .width = width };
+	unsigned int i;
 
-	align_big(self);
+	for (i = 0; i < BIG_ROWS; i++) {
+		self->offsets[i] -= self->offsets[i] % 8;
+		self->offsets[i] += random_offset(1, width);
+		self->operands[i] = operand_for(op, width, self->operands[i]);
+	}
 	run_big(_metadata, self, 0, 1, batch, shatomic_batch_run);
 	run_big(_metadata, self, 1, 0, batch, shatomic_batch_run);
 	EXPECT_EQ(0, memcmp(self->after[0], self->after[1],
-			    sizeof(self->after[0])));
+			    sizeof(self->after[0])))
+	{
+		TH_LOG("%s of width %u", shatomic_op_name(op), width);
+	}
+	run_big(_metadata, self, 1, 0, batch, shatomic_batch_run_local);
+	EXPECT_EQ(0, memcmp(self->after[0], self->after[1],
+			    sizeof(self->after[0])))
+	{
+		TH_LOG("%s of width %u, local", shatomic_op_name(op), width);
+	}
+}
+
+TEST_F_TIMEOUT(big, order_without_results, 240)
+{
+	static const unsigned int widths[] = { 8, 4, 3 };
+	unsigned int op, i;
+
+	for (op = 0; op < SHATOMIC_OP_COUNT; op++) {
+		if (shatomic_op_needs(op) & SHATOMIC_NEEDS_PEER)
+			continue;
+		for (i = 0; i < COUNT_OF(widths); i++)
+			one_op_without_results(_metadata, self, op, widths[i]);
+	}
 }
 
 /* Columns of operations keep their order without results to show it too. */

@@ -18,18 +18,21 @@ extern "C" {
 /**
  * struct shatomic_batch - Many operations on one region
  * @op: Operation for all rows; must be 0 when @ops is given.
- * @width: Width for all rows in bytes: 1, 2, 4 or 8; must be 0 when @widths is
- *	given.
+ * @width: Width for all rows in bytes, 1 to 8; must be 0 when @widths is given.
  * @flags: enum shatomic_batch_flags
  * @parallelism: Most CPUs to use, 0 to choose.
  * @rows: Number of rows.
  * @ops: Each row's operation, or NULL.
  * @widths: Each row's width in bytes, or NULL.
- * @offsets: Each row's offset in bytes, a multiple of its width.
+ * @offsets: Each row's offset in bytes. Its word lies inside one aligned 8-byte
+ *	word.
  * @operands: Each row's operand; needed when any row has one.
  * @comparands: Each row's comparand; needed when any row has one.
- * @results: [out] Each row's result, zero extended, or NULL. May be @operands
- *	or @comparands.
+ * @masks: Each row's mask; needed when any row has one.
+ * @comparand_masks: Each row's mask of the comparand; needed when any row has
+ *	one.
+ * @results: [out] Each row's result, zero extended, or NULL. May be @operands,
+ *	@comparands, @masks or @comparand_masks.
  * @statuses: [out] Each row's enum shatomic_row_status, or NULL.
  * @peers: Table of regions that rows take their operand from, all of the same
  *	backend as the batch's region when that is the device.
@@ -57,6 +60,8 @@ struct shatomic_batch {
 	const uint64_t *offsets;
 	const uint64_t *operands;
 	const uint64_t *comparands;
+	const uint64_t *masks;
+	const uint64_t *comparand_masks;
 	uint64_t *results;
 	uint8_t *statuses;
 	struct shatomic_region *const *peers;

@@ -41,11 +41,15 @@ int shatomic_op_needs(unsigned int op);
  * @SHATOMIC_NEEDS_OPERAND: operands
  * @SHATOMIC_NEEDS_COMPARAND: comparands
  * @SHATOMIC_NEEDS_PEER: peers and peer_offsets
+ * @SHATOMIC_NEEDS_MASK: masks
+ * @SHATOMIC_NEEDS_COMPARAND_MASK: comparand_masks
  */
 enum shatomic_op_needs {
 	SHATOMIC_NEEDS_OPERAND		= 1 << 0,
 	SHATOMIC_NEEDS_COMPARAND	= 1 << 1,
 	SHATOMIC_NEEDS_PEER		= 1 << 2,
+	SHATOMIC_NEEDS_MASK		= 1 << 3,
+	SHATOMIC_NEEDS_COMPARAND_MASK	= 1 << 4,
 };
 
 #ifdef __cplusplus

@@ -5,7 +5,7 @@
 #include "engine.h"
 
 static const __u32 op_traits[] = {
-#define OP_TRAITS(constant, name, traits, kind, builtin)                      \
+#define OP_TRAITS(constant, name, traits, ...)                                \
 	[SHATOMIC_OP_##constant] = (traits),
 	SHATOMIC_OPS(OP_TRAITS)
 #undef OP_TRAITS
@@ -14,10 +14,10 @@ static const __u32 op_traits[] = {
 _Static_assert(sizeof(op_traits) / sizeof(op_traits[0]) == SHATOMIC_OP_COUNT,
 	       "SHATOMIC_OPS and enum shatomic_op must have the same members");
 
-/* Bit w - 1 for each width of w bytes: 1, 2, 4 and 8. */
-#define SUPPORTED_WIDTHS ((1U << 0) | (1U << 1) | (1U << 3) | (1U << 7))
-/* No operation is wider than this in any version. */
-#define LARGEST_WIDTH 16
+/* Bit w - 1 for each width of w bytes: 1 to 8. */
+#define SUPPORTED_WIDTHS 0xffU
+/* What some machines could do, and no version does yet. */
+#define DOUBLE_WIDTH 16
 
 __u32 shatomic_op_traits(__u32 op)
 {
@@ -36,15 +36,14 @@ static int check_op(__u32 op)
 
 bool shatomic_width_is_supported(__u32 width)
 {
-	return width && width <= LARGEST_WIDTH &&
-	       SUPPORTED_WIDTHS & (1U << (width - 1));
+	return width >= 1 && width <= 8;
 }
 
 static int check_width(__u32 width)
 {
-	if (width == 0 || width > LARGEST_WIDTH)
-		return -EINVAL;
-	return shatomic_width_is_supported(width) ? 0 : -EOPNOTSUPP;
+	if (shatomic_width_is_supported(width))
+		return 0;
+	return width == DOUBLE_WIDTH ? -EOPNOTSUPP : -EINVAL;
 }
 
 static int check_word(const struct shatomic_memory *memory, __u64 offset,
@@ -52,7 +51,8 @@ static int check_word(const struct shatomic_memory *memory, __u64 offset,
 {
 	if (width > memory->size || offset > memory->size - width)
 		return -ERANGE;
-	return offset & (width - 1) ? -EINVAL : 0;
+	/* Across an aligned 8-byte word nothing is atomic. */
+	return (offset & 7) + width > 8 ? -EINVAL : 0;
 }
 
 /* The first column that an operation of these traits lacks. */
@@ -62,6 +62,10 @@ static __u32 missing_column(const struct shatomic_rows *rows, __u32 traits)
 		return SHATOMIC_FIELD_OPERANDS;
 	if ((traits & SHATOMIC_OP_HAS_COMPARAND) && !rows->comparands)
 		return SHATOMIC_FIELD_COMPARANDS;
+	if ((traits & SHATOMIC_OP_HAS_MASK) && !rows->masks)
+		return SHATOMIC_FIELD_MASKS;
+	if ((traits & SHATOMIC_OP_HAS_COMPARAND_MASK) && !rows->comparand_masks)
+		return SHATOMIC_FIELD_COMPARAND_MASKS;
 	if (!(traits & SHATOMIC_OP_HAS_PEER))
 		return SHATOMIC_FIELD_NONE;
 	if (!rows->peer_count)
@@ -127,7 +131,8 @@ static int check_peer(const struct shatomic_rows *rows, __u64 i, __u32 traits,
 }
 
 static int check_row(const struct shatomic_memory *self,
-		     const struct shatomic_rows *rows, __u64 i, __u32 *field)
+		     const struct shatomic_rows *rows, __u64 i,
+		     bool *has_fields, __u32 *field)
 {
 	__u32 op = rows->ops ? rows->ops[i] : rows->op;
 	__u32 width = rows->widths ? rows->widths[i] : rows->width;
@@ -151,9 +156,15 @@ static int check_row(const struct shatomic_memory *self,
 	ret = check_word(self, rows->offsets[i], width);
 	if (ret)
 		return ret;
+	if (!shatomic_is_integer(rows->offsets[i], width))
+		*has_fields = true;
 
 	*field = missing_column(rows, traits);
 	if (*field != SHATOMIC_FIELD_NONE)
+		return -EINVAL;
+
+	*field = SHATOMIC_FIELD_OPERANDS;
+	if ((traits & SHATOMIC_OP_HAS_BIT) && rows->operands[i] >= 8 * width)
 		return -EINVAL;
 
 	return traits & SHATOMIC_OP_HAS_PEER ?
@@ -161,7 +172,7 @@ static int check_row(const struct shatomic_memory *self,
 }
 
 int shatomic_check_rows(const struct shatomic_memory *self,
-			const struct shatomic_rows *rows,
+			const struct shatomic_rows *rows, bool *has_fields,
 			struct shatomic_row_error *error)
 {
 	__u64 i;
@@ -169,7 +180,7 @@ int shatomic_check_rows(const struct shatomic_memory *self,
 
 	for (i = 0; i < rows->count; i++) {
 		error->row = i;
-		ret = check_row(self, rows, i, &error->field);
+		ret = check_row(self, rows, i, has_fields, &error->field);
 		if (ret)
 			return ret;
 	}

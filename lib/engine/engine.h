@@ -55,6 +55,8 @@ static inline void *shatomic_memory_at(const struct shatomic_memory *memory,
  * @offsets: Each row's offset.
  * @operands: Each row's operand, or NULL.
  * @comparands: Each row's comparand, or NULL.
+ * @masks: Each row's mask, or NULL.
+ * @comparand_masks: Each row's mask of the comparand, or NULL.
  * @results: Where results go, or NULL.
  * @statuses: Where statuses go, or NULL.
  * @peers: The peer regions.
@@ -73,6 +75,8 @@ struct shatomic_rows {
 	const __u64 *offsets;
 	const __u64 *operands;
 	const __u64 *comparands;
+	const __u64 *masks;
+	const __u64 *comparand_masks;
 	__u64 *results;
 	__u8 *statuses;
 	const struct shatomic_memory *const *peers;
@@ -98,6 +102,12 @@ __u16 shatomic_op_widths(__u32 op);
 /* Whether words of @width bytes are supported, by every operation. */
 bool shatomic_width_is_supported(__u32 width);
 
+/* Whether such a word at @offset is an integer of the machine. */
+static inline bool shatomic_is_integer(__u64 offset, __u32 width)
+{
+	return !((offset | width) & (width - 1));
+}
+
 /**
  * shatomic_check_shape() - Check what concerns the whole batch
  * @rows: The rows; of the columns only their presence is looked at.
@@ -113,12 +123,14 @@ int shatomic_check_shape(const struct shatomic_rows *rows, __u32 flags,
  * shatomic_check_rows() - Check each row
  * @self: The region they are for.
  * @rows: The rows, whose shape has been checked.
+ * @has_fields: [out] Set when a word is not an integer of the machine, 1, 2, 4
+ *	or 8 bytes wide and aligned; else left as it is.
  * @error: [out] The first row that is wrong, counted from 0 in @rows.
  *
  * Return: 0, -EINVAL, -EOPNOTSUPP, -ERANGE or -EACCES.
  */
 int shatomic_check_rows(const struct shatomic_memory *self,
-			const struct shatomic_rows *rows,
+			const struct shatomic_rows *rows, bool *has_fields,
 			struct shatomic_row_error *error);
 
 /**
@@ -151,11 +163,12 @@ enum shatomic_plan {
  * shatomic_plan_rows() - Decide how several CPUs may share a batch
  * @rows: The rows; of the columns only their presence is looked at.
  * @flags: enum shatomic_batch_flags
+ * @has_fields: What shatomic_check_rows() found.
  *
  * Return: The plan.
  */
 enum shatomic_plan shatomic_plan_rows(const struct shatomic_rows *rows,
-				      __u32 flags);
+				      __u32 flags, bool has_fields);
 
 /*
  * Rows above which a batch is worth sharing between CPUs, and rows in a slice:
@@ -166,7 +179,7 @@ enum shatomic_plan shatomic_plan_rows(const struct shatomic_rows *rows,
 
 /*
  * Rows that are handled at a time where columns have to be copied. 256 rows
- * fill 13 KiB, which stays in a 32 KiB L1 cache beside the region's own lines.
+ * fill at most 17 KiB, which stays in a 32 KiB L1 cache beside the region's own lines.
  */
 #define SHATOMIC_CHUNK_ROWS 256
 
@@ -187,6 +200,8 @@ static inline __u32 shatomic_lane_of(__u64 offset, __u32 lanes)
  * @offsets: Column.
  * @operands: Column.
  * @comparands: Column.
+ * @masks: Column.
+ * @comparand_masks: Column.
  * @results: Column.
  * @peer_offsets: Column.
  * @peer_indexes: Column.
@@ -199,6 +214,8 @@ struct shatomic_chunk {
 	__u64 offsets[SHATOMIC_CHUNK_ROWS];
 	__u64 operands[SHATOMIC_CHUNK_ROWS];
 	__u64 comparands[SHATOMIC_CHUNK_ROWS];
+	__u64 masks[SHATOMIC_CHUNK_ROWS];
+	__u64 comparand_masks[SHATOMIC_CHUNK_ROWS];
 	__u64 results[SHATOMIC_CHUNK_ROWS];
 	__u64 peer_offsets[SHATOMIC_CHUNK_ROWS];
 	__u32 peer_indexes[SHATOMIC_CHUNK_ROWS];

@@ -6,8 +6,10 @@
 #include "engine.h"
 
 enum shatomic_plan shatomic_plan_rows(const struct shatomic_rows *rows,
-				      __u32 flags)
+				      __u32 flags, bool has_fields)
 {
+	__u32 traits;
+
 	/*
 	 * A peer word may be another row's own word, which would need an order
 	 * over pairs of words.
@@ -22,7 +24,10 @@ enum shatomic_plan shatomic_plan_rows(const struct shatomic_rows *rows,
 
 	if (rows->results || rows->statuses)
 		return SHATOMIC_PLAN_LANES;
-	return shatomic_op_traits(rows->op) & SHATOMIC_OP_COMMUTES ?
+	/* Fields may overlap in part. */
+	traits = shatomic_op_traits(rows->op);
+	return traits & (has_fields ? SHATOMIC_OP_IS_BITWISE :
+				      SHATOMIC_OP_COMMUTES) ?
 		       SHATOMIC_PLAN_SLICES : SHATOMIC_PLAN_LANES;
 }
 
@@ -41,6 +46,10 @@ struct shatomic_rows shatomic_rows_slice(const struct shatomic_rows *rows,
 		slice.operands += first;
 	if (slice.comparands)
 		slice.comparands += first;
+	if (slice.masks)
+		slice.masks += first;
+	if (slice.comparand_masks)
+		slice.comparand_masks += first;
 	if (slice.results)
 		slice.results += first;
 	if (slice.statuses)
@@ -64,6 +73,9 @@ struct shatomic_rows shatomic_chunk_rows(struct shatomic_chunk *chunk,
 	rows.widths = shape->widths ? chunk->widths : NULL;
 	rows.operands = shape->operands ? chunk->operands : NULL;
 	rows.comparands = shape->comparands ? chunk->comparands : NULL;
+	rows.masks = shape->masks ? chunk->masks : NULL;
+	rows.comparand_masks =
+		shape->comparand_masks ? chunk->comparand_masks : NULL;
 	rows.results = shape->results ? chunk->results : NULL;
 	rows.statuses = shape->statuses ? chunk->statuses : NULL;
 	rows.peer_indexes = shape->peer_indexes ? chunk->peer_indexes : NULL;
@@ -90,6 +102,11 @@ void shatomic_chunk_keep_lane(struct shatomic_chunk *chunk,
 			chunk->operands[kept] = chunk->operands[i];
 		if (rows->comparands)
 			chunk->comparands[kept] = chunk->comparands[i];
+		if (rows->masks)
+			chunk->masks[kept] = chunk->masks[i];
+		if (rows->comparand_masks)
+			chunk->comparand_masks[kept] =
+				chunk->comparand_masks[i];
 		kept++;
 	}
 	rows->count = kept;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR LGPL-2.1-or-later */
 /*
  * What the engine takes from its surroundings, in the kernel and in userspace:
- * fixed-width types, bool and errno values. Nothing else may be included by
- * the engine.
+ * fixed-width types, bool, errno values and attributes. Nothing else may be
+ * included by the engine.
  */
 #ifndef SHATOMIC_ENGINE_SHIM_H
 #define SHATOMIC_ENGINE_SHIM_H
@@ -17,6 +17,7 @@
 #include <linux/shatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/cdefs.h>
 #endif
 
 #endif /* SHATOMIC_ENGINE_SHIM_H */

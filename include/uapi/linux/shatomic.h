@@ -86,6 +86,23 @@
  * @SHATOMIC_OP_OR_AND_FETCH: self |= operand; result = self.
  * @SHATOMIC_OP_XOR_AND_FETCH: self ^= operand; result = self.
  * @SHATOMIC_OP_NAND_AND_FETCH: self = ~(self & operand); result = self.
+ * @SHATOMIC_OP_FETCH_AND_SMIN: result = self; self = the smaller of self and
+ *	operand as signed (two's complement) integers of the row's width.
+ * @SHATOMIC_OP_FETCH_AND_SMAX: The same, the larger.
+ * @SHATOMIC_OP_FETCH_AND_UMIN: result = self; self = the smaller of self and
+ *	operand as unsigned integers.
+ * @SHATOMIC_OP_FETCH_AND_UMAX: The same, the larger.
+ * @SHATOMIC_OP_FETCH_AND_ADD_BOUNDED: result = self; when self + operand,
+ *	unsigned and without wrapping, is at most comparand, self += operand.
+ *	With operand 1 it increments if below: a semaphore or limiter.
+ * @SHATOMIC_OP_MASKED_GET_AND_SET: result = self; the bits of self that are
+ *	set in mask become those of operand.
+ * @SHATOMIC_OP_MASKED_COMPARE_AND_SET_VALUE: result = self; when self and
+ *	comparand agree in the bits that are set in comparand_mask, the bits
+ *	of self that are set in mask become those of operand.
+ * @SHATOMIC_OP_TEST_AND_SET_BIT: result = the bit of self that operand numbers,
+ *	0 the least significant; the bit becomes 1.
+ * @SHATOMIC_OP_TEST_AND_CLEAR_BIT: The same; the bit becomes 0.
  * @SHATOMIC_OP_COUNT: Number of operations; not an operation.
  *
  * self is the word at the row's offset in the region that the batch is for;
@@ -114,6 +131,15 @@ enum shatomic_op {
 	SHATOMIC_OP_OR_AND_FETCH		= 15,
 	SHATOMIC_OP_XOR_AND_FETCH		= 16,
 	SHATOMIC_OP_NAND_AND_FETCH		= 17,
+	SHATOMIC_OP_FETCH_AND_SMIN		= 18,
+	SHATOMIC_OP_FETCH_AND_SMAX		= 19,
+	SHATOMIC_OP_FETCH_AND_UMIN		= 20,
+	SHATOMIC_OP_FETCH_AND_UMAX		= 21,
+	SHATOMIC_OP_FETCH_AND_ADD_BOUNDED	= 22,
+	SHATOMIC_OP_MASKED_GET_AND_SET		= 23,
+	SHATOMIC_OP_MASKED_COMPARE_AND_SET_VALUE = 24,
+	SHATOMIC_OP_TEST_AND_SET_BIT		= 25,
+	SHATOMIC_OP_TEST_AND_CLEAR_BIT		= 26,
 	SHATOMIC_OP_COUNT
 };
 
@@ -152,6 +178,8 @@ enum shatomic_row_status {
  * @SHATOMIC_FIELD_MODE: mode
  * @SHATOMIC_FIELD_NAME: name
  * @SHATOMIC_FIELD_RESERVED: a reserved field
+ * @SHATOMIC_FIELD_MASKS: masks
+ * @SHATOMIC_FIELD_COMPARAND_MASKS: comparand_masks
  */
 enum shatomic_field {
 	SHATOMIC_FIELD_NONE		= 0,
@@ -172,6 +200,8 @@ enum shatomic_field {
 	SHATOMIC_FIELD_MODE		= 15,
 	SHATOMIC_FIELD_NAME		= 16,
 	SHATOMIC_FIELD_RESERVED		= 17,
+	SHATOMIC_FIELD_MASKS		= 18,
+	SHATOMIC_FIELD_COMPARAND_MASKS	= 19,
 };
 
 /**
@@ -403,8 +433,10 @@ enum shatomic_batch_flags {
  * @size: sizeof(struct shatomic_ioc_batch)
  * @flags: enum shatomic_batch_flags
  * @op: enum shatomic_op for all rows; must be 0 when @ops is given.
- * @width: Width for all rows in bytes: 1, 2, 4 or 8; must be 0 when @widths is
- *	given. A row's offset is a multiple of its width.
+ * @width: Width for all rows in bytes, 1 to 8; must be 0 when @widths is given.
+ *	A row's word lies inside one aligned 8-byte word: its offset modulo 8
+ *	plus its width is at most 8. Words of 1, 2, 4 and 8 bytes whose offset
+ *	is a multiple of their width are fastest: one instruction each.
  * @parallelism: Most CPUs to use, 0 to choose.
  * @peer_count: Number of entries in @peers, 0 to SHATOMIC_MAX_PEERS.
  * @rows: Number of rows, and so of entries in each column.
@@ -414,11 +446,13 @@ enum shatomic_batch_flags {
  * @operands: Column of __u64: each row's operand, of which the low width bytes
  *	count (as an integer, in any byte order). Needed when any row's
  *	operation has an operand.
- * @comparands: Column of __u64, in the same form. Needed when any row is a
- *	compare_and_set_value.
+ *	For an operation on a bit it is the bit's number, less than 8 times the
+ *	row's width, else EINVAL.
+ * @comparands: Column of __u64, in the same form as operands are. Needed when
+ *	any row's operation has a comparand.
  * @results: Column of __u64, optional: where each row's result goes, zero
- *	extended. May be the same address as @operands or @comparands, else
- *	must not overlap a column that is read.
+ *	extended. May be the same address as @operands, @comparands, @masks or
+ *	@comparand_masks, else must not overlap a column that is read.
  * @statuses: Column of __u8, optional: where each row's enum
  *	shatomic_row_status goes.
  * @peers: Table of __s32: descriptors of peer regions. It may hold that of the
@@ -433,6 +467,10 @@ enum shatomic_batch_flags {
  *	index. ~0 when the error is about no row.
  * @error_field: [out] enum shatomic_field: which field or column.
  * @limit: [out] On EPERM and ENOMEM, enum shatomic_limit: which limit.
+ * @masks: Column of __u64, in the same form as operands: which bits a masked
+ *	operation may change. Needed when any row's operation has a mask.
+ * @comparand_masks: Column of __u64, in the same form: which bits it compares.
+ *	Needed when any row is a masked_compare_and_set_value.
  *
  * The whole batch is checked before its first row runs: when a row is wrong,
  * nothing has changed. Columns that lie in user memory must stay as they are
@@ -472,6 +510,8 @@ struct shatomic_ioc_batch {
 	__u64 error_row;
 	__u32 error_field;
 	__u32 limit;
+	__u64 masks;
+	__u64 comparand_masks;
 };
 
 #endif /* _UAPI_LINUX_SHATOMIC_H */
