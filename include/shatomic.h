@@ -22,6 +22,13 @@
  * Every function may be called by many threads at once, on one region too,
  * except that shatomic_close() must be the last use of its region. After
  * fork() parent and child both have the region and each closes its own.
+ *
+ * DOC: Values as bytes
+ *
+ * Where a value is (pointer, width) it is that many bytes as they lie in
+ * memory, of any alignment; arithmetic takes them as an integer in the
+ * machine's byte order, and wraps. Widths are 1 to 8 bytes. The word that an
+ * operation is on lies inside one aligned 8-byte word of the region.
  */
 
 #include <linux/shatomic.h>
@@ -29,6 +36,7 @@
 #include "shatomic/batch.h"
 #include "shatomic/op.h"
 #include "shatomic/region.h"
+#include "shatomic/single.h"
 #include "shatomic/typed.h"
 
 #endif /* SHATOMIC_H */

@@ -138,6 +138,17 @@ int shatomic_shm_name_of(int fd, char name[SHATOMIC_NAME_SIZE]);
 int shatomic_run_mapped(const struct shatomic_region *region,
 			struct shatomic_batch *batch);
 
+/* single.c */
+
+/*
+ * Run one operation without a peer on the mapping of @region. Values are
+ * integers. @result, and @held, which tells whether a condition held, may be
+ * NULL. 0 or a negative errno value after shatomic_fail().
+ */
+int shatomic_run_single(const struct shatomic_region *region, unsigned int op,
+			uint64_t offset, unsigned int width, uint64_t operand,
+			uint64_t comparand, uint64_t *result, bool *held);
+
 /* batch_error.c */
 
 /*
@@ -146,6 +157,10 @@ int shatomic_run_mapped(const struct shatomic_region *region,
  */
 int shatomic_fail_batch(int err, const struct shatomic_region *region,
 			const struct shatomic_batch *batch);
+
+/* The same for a single operation, whose one row is not spoken of. */
+int shatomic_fail_single(int err, const struct shatomic_region *region,
+			 const struct shatomic_batch *batch);
 
 /* parallel.c */
 

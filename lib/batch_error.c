@@ -37,7 +37,7 @@ static const char *const field_names[] = {
 
 /*
  * What is said of one row, as far as its columns are there. The prefix tells
- * which row it is.
+ * which row it is, and is empty when there can only be one.
  */
 struct row {
 	unsigned long long index;
@@ -122,12 +122,14 @@ static int fail_bit(int err, const struct row *row, unsigned long long bit)
 }
 
 static int fail_row(int err, const struct shatomic_region *region,
-		    const struct shatomic_batch *batch)
+		    const struct shatomic_batch *batch, bool is_single)
 {
 	struct row row = read_row(batch);
 	unsigned int field = batch->error_field;
 
-	snprintf(row.prefix, sizeof(row.prefix), "row %llu: ", row.index);
+	if (!is_single)
+		snprintf(row.prefix, sizeof(row.prefix), "row %llu: ",
+			 row.index);
 	if (err == EACCES)
 		return fail_access(&row, field);
 	switch (field) {
@@ -261,6 +263,12 @@ int shatomic_fail_batch(int err, const struct shatomic_region *region,
 	if (err == EFAULT || err == EINTR)
 		return fail_midway(err, batch);
 	if (batch->error_row < batch->rows)
-		return fail_row(err, region, batch);
+		return fail_row(err, region, batch, false);
 	return fail_whole(err, batch);
+}
+
+int shatomic_fail_single(int err, const struct shatomic_region *region,
+			 const struct shatomic_batch *batch)
+{
+	return fail_row(err, region, batch, true);
 }

@@ -54,6 +54,15 @@ check "a comparison that holds" prints 50 shatomic op "$name" compare_and_set_va
 check "sets" prints 7 shatomic get "$name" 8
 check "one that fails exits with 1" status 1 shatomic op "$name" compare_and_set_value 8 9 50
 check "and leaves the word" prints 7 shatomic get "$name" 8
+check "a word of 3 bytes" shatomic set --width 3 "$name" 17 0x030201
+check "lies where it was set" prints 0x03020100 shatomic get --hex --width 4 "$name" 16
+check "a bound that is reached exits with 1" status 1 shatomic op --width 1 "$name" fetch_and_add_bounded 17 2 2
+check "some bits of a word" prints 0x03 shatomic op --hex --width 1 "$name" masked_get_and_set 19 0xff 0x0c
+check "and no others" prints 0x0f shatomic get --hex --width 1 "$name" 19
+check "masked_compare_and_set_value" prints 0x0f shatomic op --hex --width 1 "$name" masked_compare_and_set_value 19 0x10 0x03 0xf0 0x03
+check "sets what its mask has" prints 0x1f shatomic get --hex --width 1 "$name" 19
+check "a bit that is set" prints 1 shatomic op --width 1 "$name" test_and_clear_bit 19 4
+check "is cleared" prints 0x0f shatomic get --hex --width 1 "$name" 19
 check "create a second region" shatomic create "$other"
 check "store takes its word from a peer" prints 7 shatomic op --peer "$name" --peer-offset 8 "$other" store 16
 check "and stores it" prints 7 shatomic get "$other" 16
@@ -64,7 +73,11 @@ check "a value too large is refused" refuses "256" shatomic set --width 1 "$name
 check "junk after a number is refused" refuses "12x" shatomic set "$name" 0 12x
 check "an unknown operation is refused" refuses "frob" shatomic op "$name" frob 0
 check "a missing operand is refused" refuses "OPERAND" shatomic op "$name" fetch_and_add 0
-check "a bad width is refused" refuses "3" shatomic get --width 3 "$name" 0
+check "a bad width is refused" refuses "9" shatomic get --width 9 "$name" 0
+check "a word across two is refused" refuses "offset 6" shatomic get --width 3 "$name" 6
+check "a count that gets there prints nothing" refuses "offset 6" shatomic get --width 3 --count 3 "$name" 0
+check "a bit outside is refused" refuses "bit 24" shatomic op --width 3 "$name" test_and_set_bit 0 24
+check "a missing mask is refused" refuses "MASK" shatomic op "$name" masked_get_and_set 0 1
 check "a bad name is refused" refuses "a/b" shatomic create a/b
 check "a size of nothing is refused" refuses "0" shatomic create --size 0 none-$$
 check "an unknown command is refused" refuses "frobnicate" shatomic frobnicate

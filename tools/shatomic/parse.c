@@ -71,11 +71,7 @@ size_t parse_size(const char *what, const char *text)
 
 unsigned int parse_width(const char *what, const char *text)
 {
-	uint64_t width = parse_number(what, text, 1, 8);
-
-	if (width & (width - 1))
-		tool_die("%s: %s is not 1, 2, 4 or 8", what, text);
-	return width;
+	return parse_number(what, text, 1, 8);
 }
 
 mode_t parse_mode(const char *what, const char *text)

@@ -13,7 +13,7 @@
 #define GET_ROWS 4096
 
 /* Most positional arguments: those of op. */
-#define MOST_POSITIONS 5
+#define MOST_POSITIONS 7
 
 enum {
 	KEY_HEX = 256,
@@ -101,7 +101,7 @@ static const struct argp_child backend_child[] = {
 };
 
 #define WIDTH_OPTION                                                           \
-	{ "width", 'w', "BYTES", 0, "Width of a word: 1, 2, 4 or 8 (default)", 0 }
+	{ "width", 'w', "BYTES", 0, "Width of a word: 1 to 8 (default)", 0 }
 
 #define HEX_OPTION { "hex", KEY_HEX, NULL, 0, "Print in hexadecimal", 0 }
 
@@ -160,6 +160,7 @@ static void get_words(struct shatomic_region *region,
 static void check_words(struct shatomic_region *region,
 			const struct word_arguments *arguments, uint64_t offset)
 {
+	unsigned char word[8];
 	uint64_t last;
 
 	if (__builtin_mul_overflow(arguments->count - 1,
@@ -167,9 +168,11 @@ static void check_words(struct shatomic_region *region,
 	    __builtin_add_overflow(offset, last, &last))
 		tool_die("--count: %" PRIu64 " words go past 64 bits of offset",
 			 arguments->count);
-	if (!shatomic_at(region, offset, arguments->width) ||
-	    !shatomic_at(region, last, arguments->width))
-		tool_die("%s: %s", arguments->positions[0], shatomic_error());
+	for (; offset <= last; offset += arguments->width) {
+		if (shatomic_get(region, offset, arguments->width, word))
+			tool_die("%s: %s", arguments->positions[0],
+				 shatomic_error());
+	}
 }
 
 int command_get(int argc, char **argv)
@@ -244,21 +247,52 @@ int command_set(int argc, char **argv)
 	return TOOL_OK;
 }
 
+/* The arguments that operations take, in their order. */
+static const struct {
+	int need;
+	const char *name;
+} op_values[] = {
+	{ SHATOMIC_NEEDS_OPERAND, "OPERAND" },
+	{ SHATOMIC_NEEDS_COMPARAND, "COMPARAND" },
+	{ SHATOMIC_NEEDS_MASK, "MASK" },
+	{ SHATOMIC_NEEDS_COMPARAND_MASK, "COMPARAND-MASK" },
+};
+
+#define OP_VALUES (sizeof(op_values) / sizeof(op_values[0]))
+
 /* An operation takes just the arguments that shatomic_op_needs() tells. */
 static void check_needs(const struct word_arguments *arguments, int needs)
 {
 	const char *op = arguments->positions[1];
-	int values = !!(needs & SHATOMIC_NEEDS_OPERAND) +
-		     !!(needs & SHATOMIC_NEEDS_COMPARAND);
+	char usage[64] = "OFFSET";
+	int values = 0;
 
+	for (size_t i = 0; i < OP_VALUES; i++) {
+		if (!(needs & op_values[i].need))
+			continue;
+		values++;
+		strcat(usage, " ");
+		strcat(usage, op_values[i].name);
+	}
 	if (arguments->position_count - 3 != values)
-		tool_die("%s takes OFFSET%s%s", op,
-			 needs & SHATOMIC_NEEDS_OPERAND ? " OPERAND" : "",
-			 needs & SHATOMIC_NEEDS_COMPARAND ? " COMPARAND" : "");
+		tool_die("%s takes %s", op, usage);
 	if (!arguments->peer && needs & SHATOMIC_NEEDS_PEER)
 		tool_die("%s needs --peer", op);
 	if (arguments->peer && !(needs & SHATOMIC_NEEDS_PEER))
 		tool_die("%s has no --peer", op);
+}
+
+/* The values of an operation, each where op_values has it. */
+static void parse_values(const struct word_arguments *arguments, int needs,
+			 uint64_t values[OP_VALUES])
+{
+	const char *const *text = &arguments->positions[3];
+
+	for (size_t i = 0; i < OP_VALUES; i++) {
+		if (needs & op_values[i].need)
+			values[i] = parse_value(op_values[i].name, *text++,
+						arguments->width);
+	}
 }
 
 /* compare_and_set_value tells by its status, as its result is a value. */
@@ -267,7 +301,7 @@ static int run_op(const struct word_arguments *arguments, unsigned int op,
 {
 	const char *name = arguments->positions[0];
 	uint64_t offset = parse_offset(arguments->positions[2]);
-	uint64_t operand, comparand, result = 0;
+	uint64_t values[OP_VALUES] = { 0 }, result = 0;
 	struct shatomic_region *peer = NULL;
 	struct shatomic_region *region;
 	uint8_t row_status = SHATOMIC_ROW_NOT_RUN;
@@ -276,20 +310,15 @@ static int run_op(const struct word_arguments *arguments, unsigned int op,
 		.width = arguments->width,
 		.rows = 1,
 		.offsets = &offset,
+		.operands = &values[0],
+		.comparands = &values[1],
+		.masks = &values[2],
+		.comparand_masks = &values[3],
 		.results = &result,
 		.statuses = &row_status,
 	};
 
-	if (needs & SHATOMIC_NEEDS_OPERAND) {
-		operand = parse_value("OPERAND", arguments->positions[3],
-				      arguments->width);
-		batch.operands = &operand;
-	}
-	if (needs & SHATOMIC_NEEDS_COMPARAND) {
-		comparand = parse_value("COMPARAND", arguments->positions[4],
-					arguments->width);
-		batch.comparands = &comparand;
-	}
+	parse_values(arguments, needs, values);
 	region = tool_open(arguments->backend, name,
 			   op == SHATOMIC_OP_GET ? SHATOMIC_OPEN_READ_ONLY : 0);
 	if (needs & SHATOMIC_NEEDS_PEER) {
@@ -337,7 +366,7 @@ int command_op(int argc, char **argv)
 	static const struct argp argp = {
 		.options = option_list,
 		.parser = parse_word,
-		.args_doc = "NAME OPERATION OFFSET [OPERAND] [COMPARAND]",
+		.args_doc = "NAME OPERATION OFFSET [OPERAND] [COMPARAND] [MASK] [COMPARAND-MASK]",
 		.doc = "Run one atomic operation and print its result. The exit status is 1 when a comparison did not hold.\v",
 		.children = backend_child,
 		.help_filter = append_operations,
