@@ -34,6 +34,7 @@
 #include <linux/shatomic.h>
 
 #include "shatomic/batch.h"
+#include "shatomic/byte_batch.h"
 #include "shatomic/op.h"
 #include "shatomic/region.h"
 #include "shatomic/single.h"

@@ -149,6 +149,11 @@ int shatomic_run_single(const struct shatomic_region *region, unsigned int op,
 			uint64_t offset, unsigned int width, uint64_t operand,
 			uint64_t comparand, uint64_t *result, bool *held);
 
+/* byte_batch.c */
+
+/* Set the [out] fields of a batch to what they are before it is run. */
+void shatomic_byte_batch_reset(struct shatomic_byte_batch *batch);
+
 /* batch_error.c */
 
 /*
