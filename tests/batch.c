@@ -1154,11 +1154,11 @@ TEST_F_TIMEOUT(big, totals_are_exact_under_contention, 120)
 			old = word;                                           \
 			ASSERT_EQ((type)old,                                  \
 				  shatomic_compare_and_set_value_##suffix(    \
-					  &word, ~old, 1));                   \
+					  &word, 1, ~old));                   \
 			ASSERT_EQ((type)old, shatomic_get_##suffix(&word));   \
 			ASSERT_EQ((type)old,                                  \
 				  shatomic_compare_and_set_value_##suffix(    \
-					  &word, old, operand));              \
+					  &word, operand, old));              \
 			ASSERT_EQ(operand, shatomic_get_##suffix(&word));     \
 		}                                                             \
 	}

@@ -222,8 +222,8 @@ struct count_slot *count_table_insert(const struct count_table *table,
 			mine = write_record(table, arena, token);
 		if (!mine)
 			return NULL;
-		if (shatomic_compare_and_set_value_u64(&slot->reference, 0,
-						       mine) == 0) {
+		if (shatomic_compare_and_set_value_u64(&slot->reference,
+						       mine, 0) == 0) {
 			arena->next += count_record_bytes(token->length);
 			shatomic_fetch_and_add_u64(
 				&table->header->slots_used.value, 1);
