@@ -37,7 +37,8 @@ struct directory {
 /**
  * struct entry - One name
  * @node: In directory.entries.
- * @file: Keeps the region.
+ * @file: Keeps the region. A file of its own, so that what belongs to a user's
+ *	file, such as a flock(2), ends with that.
  * @name: The name.
  */
 struct entry {
@@ -166,7 +167,7 @@ int shatomic_name_check(const u8 *name)
 /**
  * shatomic_name_add() - Name a region in the caller's namespace
  * @name: The name, checked.
- * @file: A file of the region, which the name takes a reference to.
+ * @file: A file of the region.
  *
  * Return: 0, -EEXIST or -ENOMEM.
  */
@@ -181,6 +182,13 @@ int shatomic_name_add(const char *name, struct file *file)
 	if (!entry)
 		return -ENOMEM;
 	strscpy(entry->name, name, sizeof(entry->name));
+	entry->file = dentry_open(&file->f_path, O_RDONLY | O_LARGEFILE,
+				  current_cred());
+	if (IS_ERR(entry->file)) {
+		ret = PTR_ERR(entry->file);
+		kfree(entry);
+		return ret;
+	}
 
 	mutex_lock(&directories_lock);
 	directory = directory_find_or_add();
@@ -199,12 +207,14 @@ int shatomic_name_add(const char *name, struct file *file)
 		if (order < 0)
 			break;
 	}
-	entry->file = get_file(file);
 	list_add_tail(&entry->node, before);
 	entry = NULL;
 out:
 	mutex_unlock(&directories_lock);
-	kfree(entry);
+	if (entry) {
+		fput(entry->file);
+		kfree(entry);
+	}
 	return ret;
 }
 
@@ -215,7 +225,7 @@ void shatomic_name_drop(const char *name, struct file *file)
 
 	mutex_lock(&directories_lock);
 	entry = entry_find(name);
-	if (entry && entry->file == file)
+	if (entry && file_inode(entry->file) == file_inode(file))
 		entry_free(entry);
 	mutex_unlock(&directories_lock);
 }

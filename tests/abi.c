@@ -12,6 +12,7 @@
 #include "common.h"
 
 #include <stddef.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 
 #define DEVICE "/dev/shatomic"
@@ -429,6 +430,25 @@ TEST_F(abi, a_name_that_is_taken_leaves_nothing)
 	expect_nothing_made(_metadata, self, descriptor, 2);
 	remove_name(self);
 	expect_nothing_made(_metadata, self, descriptor, 1);
+}
+
+/* A name keeps the region, and nothing of the file that it was made with. */
+TEST_F(abi, a_name_does_not_keep_the_creators_lock)
+{
+	struct shatomic_ioc_create create = { .size = sizeof(create),
+					      .region_size = 8, .mode = 0600,
+					      .name = "abi-test" };
+	struct shatomic_ioc_open open = { .size = sizeof(open),
+					  .name = "abi-test" };
+
+	ASSERT_EQ(0, ioctl(self->device, SHATOMIC_IOC_CREATE, &create));
+	ASSERT_EQ(0, ioctl(self->device, SHATOMIC_IOC_OPEN, &open));
+	ASSERT_EQ(0, flock(create.fd, LOCK_EX));
+	EXPECT_EQ(-1, flock(open.fd, LOCK_EX | LOCK_NB));
+	close(create.fd);
+	EXPECT_EQ(0, flock(open.fd, LOCK_EX | LOCK_NB));
+	close(open.fd);
+	remove_name(self);
 }
 
 /* A caller who can't be told the descriptor does not have it. */
