@@ -302,6 +302,8 @@ int shatomic_region_init(void)
 	region_fops.open = region_file_open;
 	region_fops.release = region_file_release;
 	region_fops.mmap = region_file_mmap;
+	/* Shared memory's own insists that the file has its operations. */
+	region_fops.get_unmapped_area = thp_get_unmapped_area;
 	region_fops.write_iter = region_file_write_iter;
 	region_fops.unlocked_ioctl = shatomic_region_ioctl;
 	region_fops.compat_ioctl = compat_ptr_ioctl;

@@ -432,6 +432,29 @@ TEST_F(abi, a_name_that_is_taken_leaves_nothing)
 	expect_nothing_made(_metadata, self, descriptor, 1);
 }
 
+/* Big mappings are put where huge pages can be mapped as such. */
+TEST_F(abi, big_mappings_are_aligned)
+{
+	int fd = create_region(self->device, 8 << 20);
+	char *hint, *base;
+
+	ASSERT_LE(0, fd);
+	base = mmap(NULL, 4 << 20, PROT_READ, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, base);
+	EXPECT_EQ(0, (uintptr_t)base % (2 << 20));
+	munmap(base, 4 << 20);
+
+	/* What the caller asks for is had, aligned or not. */
+	hint = base + 4096;
+	base = mmap(hint, 4 << 20, PROT_READ, MAP_SHARED, fd, 4096);
+	EXPECT_EQ(hint, base);
+	base = mmap(hint, 2 << 20, PROT_READ, MAP_SHARED | MAP_FIXED, fd,
+		    2 << 20);
+	EXPECT_EQ(hint, base);
+	munmap(hint, 4 << 20);
+	close(fd);
+}
+
 /* A name keeps the region, and nothing of the file that it was made with. */
 TEST_F(abi, a_name_does_not_keep_the_creators_lock)
 {
