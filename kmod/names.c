@@ -356,7 +356,8 @@ int shatomic_name_list(struct shatomic_ioc_list *list)
 
 	if (list->flags)
 		return -EOPNOTSUPP;
-	if (list->reserved || (list->capacity && !list->entry_size))
+	if (list->reserved || (list->capacity && !list->entry_size) ||
+	    list->entry_size > SHATOMIC_MAX_LIST_ENTRY_SIZE)
 		return -EINVAL;
 
 	entries = list_snapshot(list->capacity, &list->count);

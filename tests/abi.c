@@ -574,6 +574,11 @@ TEST_F(abi, list_counts_and_cuts)
 	EXPECT_EQ(0, long_entries[0][12]);
 	EXPECT_EQ(0, long_entries[0][15]);
 
+	list.entry_size = SHATOMIC_MAX_LIST_ENTRY_SIZE + 1;
+	EXPECT_EQ(-1, ioctl(self->device, SHATOMIC_IOC_LIST, &list));
+	EXPECT_EQ(EINVAL, errno);
+
+	list.entry_size = sizeof(long_entries[0]);
 	list.entries = 8;
 	EXPECT_EQ(-1, ioctl(self->device, SHATOMIC_IOC_LIST, &list));
 	EXPECT_EQ(EFAULT, errno);

@@ -365,12 +365,15 @@ struct shatomic_list_entry {
 	__u8 name[SHATOMIC_NAME_SIZE];
 };
 
+/* Most bytes of an entry that a kernel fills. */
+#define SHATOMIC_MAX_LIST_ENTRY_SIZE 4096
+
 /**
  * struct shatomic_ioc_list - ioctl(SHATOMIC_IOC_LIST): the named regions
  * @size: sizeof(struct shatomic_ioc_list)
  * @flags: Must be 0.
  * @entry_size: sizeof(struct shatomic_list_entry): the distance between
- *	entries. A kernel that knows longer entries cuts them, one that knows
+ *	entries, at most SHATOMIC_MAX_LIST_ENTRY_SIZE; EINVAL else. A kernel that knows longer entries cuts them, one that knows
  *	shorter ones fills them with zeros.
  * @capacity: How many entries there is room for, 0 to ask for @count only.
  * @count: [out] How many named regions there are in the caller's IPC
