@@ -70,6 +70,14 @@ static int charge_locked_vm(struct shatomic_charge *charge)
 	return 0;
 }
 
+static void uncharge_locked_vm(struct shatomic_charge *charge)
+{
+	if (!charge->user)
+		return;
+	atomic_long_sub(charge->bytes >> PAGE_SHIFT, &charge->user->locked_vm);
+	free_uid(charge->user);
+}
+
 /**
  * shatomic_charge_region() - Charge a region that is about to be created
  * @charge: [out] What was charged.
@@ -81,21 +89,27 @@ static int charge_locked_vm(struct shatomic_charge *charge)
 int shatomic_charge_region(struct shatomic_charge *charge, u64 bytes,
 			   u32 *limit)
 {
+	int ret = -ENOMEM;
+
 	charge->bytes = bytes;
 
 	*limit = SHATOMIC_LIMIT_PINNED_BYTES;
 	/* Before adding, so that the sum cannot overflow. */
 	if (bytes > pinned_bytes_limit())
-		return -ENOMEM;
+		return ret;
+
+	/* The user's own limit first: who is over it is in nobody's way. */
+	*limit = SHATOMIC_LIMIT_MEMLOCK;
+	if (charge_locked_vm(charge))
+		return -EPERM;
+
+	*limit = SHATOMIC_LIMIT_PINNED_BYTES;
 	if (atomic64_add_return(bytes, &pinned_bytes) > pinned_bytes_limit())
 		goto err_bytes;
 
 	*limit = SHATOMIC_LIMIT_REGIONS;
+	ret = -EPERM;
 	if (atomic_inc_return(&regions) > READ_ONCE(max_regions))
-		goto err_regions;
-
-	*limit = SHATOMIC_LIMIT_MEMLOCK;
-	if (charge_locked_vm(charge))
 		goto err_regions;
 
 	*limit = SHATOMIC_LIMIT_NONE;
@@ -103,22 +117,17 @@ int shatomic_charge_region(struct shatomic_charge *charge, u64 bytes,
 
 err_regions:
 	atomic_dec(&regions);
-	atomic64_sub(bytes, &pinned_bytes);
-	return -EPERM;
 err_bytes:
 	atomic64_sub(bytes, &pinned_bytes);
-	return -ENOMEM;
+	uncharge_locked_vm(charge);
+	return ret;
 }
 
 void shatomic_uncharge_region(struct shatomic_charge *charge)
 {
-	if (charge->user) {
-		atomic_long_sub(charge->bytes >> PAGE_SHIFT,
-				&charge->user->locked_vm);
-		free_uid(charge->user);
-	}
 	atomic_dec(&regions);
 	atomic64_sub(charge->bytes, &pinned_bytes);
+	uncharge_locked_vm(charge);
 }
 
 /* Whether one more batch may be in flight; then it is counted. */
