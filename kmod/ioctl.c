@@ -111,7 +111,7 @@ static int check_create(struct shatomic_ioc_create *create)
 		return -EOPNOTSUPP;
 
 	create->error_field = SHATOMIC_FIELD_REGION_SIZE;
-	if (!create->region_size || create->region_size > MAX_LFS_FILESIZE)
+	if (!create->region_size || create->region_size > SHATOMIC_MAX_REGION_BYTES)
 		return -EINVAL;
 
 	create->error_field = SHATOMIC_FIELD_MODE;

@@ -157,7 +157,8 @@ u32 shatomic_slice_rows(void)
 void shatomic_limits_info(struct shatomic_ioc_info *info)
 {
 	info->max_pinned_bytes = pinned_bytes_limit();
-	info->max_region_bytes = info->max_pinned_bytes & PAGE_MASK;
+	info->max_region_bytes = min(info->max_pinned_bytes & PAGE_MASK,
+				     SHATOMIC_MAX_REGION_BYTES);
 	info->pinned_bytes = atomic64_read(&pinned_bytes);
 	info->max_regions = READ_ONCE(max_regions);
 	info->regions = atomic_read(&regions);

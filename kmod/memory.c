@@ -131,8 +131,10 @@ int shatomic_pages_hold(struct shatomic_pages *pages, struct file *file,
 	pages->count = 0;
 	pages->huge_bytes = 0;
 	pages->extent_shift = PAGE_SHIFT;
+	/* Gigabytes, for a region of many: failing is nothing to warn of. */
 	pages->extents = kvmalloc_array(end, sizeof(*pages->extents),
-					GFP_KERNEL_ACCOUNT);
+					GFP_KERNEL_ACCOUNT |
+					__GFP_RETRY_MAYFAIL | __GFP_NOWARN);
 	if (!pages->extents)
 		return -ENOMEM;
 

@@ -8,6 +8,7 @@
 
 #include <linux/cred.h>
 #include <linux/fs.h>
+#include <linux/limits.h>
 #include <linux/types.h>
 #include <uapi/linux/shatomic.h>
 
@@ -26,6 +27,13 @@ struct shatomic_charge {
 	struct user_struct *user;
 	u64 bytes;
 };
+
+/*
+ * Largest region: the table of its pages is one allocation, and the kernel
+ * allows none above INT_MAX bytes. Somewhat below 1 TiB.
+ */
+#define SHATOMIC_MAX_REGION_BYTES \
+	((u64)INT_MAX / sizeof(void *) << PAGE_SHIFT)
 
 void shatomic_limits_init(void);
 int shatomic_charge_region(struct shatomic_charge *charge, u64 bytes,

@@ -141,11 +141,36 @@ TEST_F(limits, pinned_bytes)
 	close(fd);
 	EXPECT_EQ(-ENOMEM, create(self->device, MIB + 1, 0, &limit));
 	EXPECT_EQ(SHATOMIC_LIMIT_PINNED_BYTES, limit);
-	EXPECT_EQ(-ENOMEM, create(self->device, 1ULL << 60, 0, &limit));
+	EXPECT_EQ(-ENOMEM, create(self->device, 1ULL << 39, 0, &limit));
 	EXPECT_EQ(SHATOMIC_LIMIT_PINNED_BYTES, limit);
 	fd = create(self->device, MIB, 0, &limit);
 	EXPECT_LE(0, fd);
 	close(fd);
+}
+
+/* However much may be pinned, a region has a largest size, which INFO tells. */
+TEST_F_TIMEOUT(limits, region_bytes, 120)
+{
+	struct shatomic_ioc_create arg = { .size = sizeof(arg) };
+	uint64_t largest;
+	uint32_t limit;
+
+	ASSERT_EQ(0, set_parameter(self, "max_pinned_bytes", 1ULL << 62));
+	largest = get_info(self->device).max_region_bytes;
+	EXPECT_LT(1ULL << 39, largest);
+	EXPECT_GT(1ULL << 62, largest);
+
+	/* Which is more than there is memory for. */
+	EXPECT_EQ(-ENOMEM, create(self->device, largest, 0, &limit));
+	EXPECT_EQ(SHATOMIC_LIMIT_MEMORY, limit);
+
+	arg.region_size = largest + 1;
+	EXPECT_EQ(-1, ioctl(self->device, SHATOMIC_IOC_CREATE, &arg));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(SHATOMIC_FIELD_REGION_SIZE, arg.error_field);
+	arg.region_size = UINT64_MAX;
+	EXPECT_EQ(-1, ioctl(self->device, SHATOMIC_IOC_CREATE, &arg));
+	EXPECT_EQ(EINVAL, errno);
 }
 
 TEST_F(limits, regions)
