@@ -19,7 +19,7 @@
  * @new_file: A file for the caller, installed as @new_fd once nothing can fail
  *	any more; NULL when the command opens none.
  * @new_fd: Its descriptor.
- * @new_name: The name that @new_file was given by this command, or NULL.
+ * @named_file: A file of the region that this command gave its name, or NULL.
  */
 struct call {
 	struct file *file;
@@ -35,10 +35,11 @@ struct call {
 		struct shatomic_ioc_list list;
 		struct shatomic_ioc_region_info region_info;
 		struct shatomic_ioc_batch batch;
+		struct shatomic_ioc_publish publish;
 	} args;
 	struct file *new_file;
 	int new_fd;
-	const char *new_name;
+	struct file *named_file;
 };
 
 /**
@@ -74,18 +75,28 @@ static int new_descriptor(struct call *call, struct file *file, s32 *fd)
 	return 0;
 }
 
-static void finish_descriptor(struct call *call, int ret)
+/* What a caller who can't be told of it must not have. */
+static void finish_call(struct call *call, int ret)
 {
+	if (ret && call->named_file)
+		shatomic_name_drop(call->named_file);
 	if (!call->new_file)
 		return;
 	if (!ret) {
 		fd_install(call->new_fd, call->new_file);
 		return;
 	}
-	if (call->new_name)
-		shatomic_name_drop(call->new_name, call->new_file);
 	put_unused_fd(call->new_fd);
 	fput(call->new_file);
+}
+
+static int give_name(struct call *call, struct file *file)
+{
+	int ret = shatomic_name_add(file);
+
+	if (!ret)
+		call->named_file = file;
+	return ret;
 }
 
 static int run_info(struct call *call)
@@ -107,8 +118,11 @@ static int run_info(struct call *call)
 static int check_create(struct shatomic_ioc_create *create)
 {
 	create->error_field = SHATOMIC_FIELD_FLAGS;
-	if (create->flags & ~(SHATOMIC_CREATE_HUGE | SHATOMIC_CREATE_ASYNC_FREE))
+	if (create->flags & ~(SHATOMIC_CREATE_HUGE | SHATOMIC_CREATE_ASYNC_FREE |
+			      SHATOMIC_CREATE_UNPUBLISHED))
 		return -EOPNOTSUPP;
+	if (create->flags & SHATOMIC_CREATE_UNPUBLISHED && !create->name[0])
+		return -EINVAL;
 
 	create->error_field = SHATOMIC_FIELD_REGION_SIZE;
 	if (!create->region_size || create->region_size > SHATOMIC_MAX_REGION_BYTES)
@@ -140,20 +154,22 @@ static int run_create(struct call *call)
 		return ret;
 
 	create->limit = SHATOMIC_LIMIT_NONE;
+	create->fd = -1;
+	/* Whose creation may take long should learn it now. */
+	if (create->name[0] && shatomic_name_is_taken(create->name))
+		return -EEXIST;
 	ret = new_descriptor(call,
 			     shatomic_region_create(create, &create->limit),
 			     &create->fd);
-	if (ret || !create->name[0])
+	if (ret || !create->name[0] ||
+	    create->flags & SHATOMIC_CREATE_UNPUBLISHED)
 		return ret;
 
-	ret = shatomic_name_add(create->name, call->new_file);
-	if (ret) {
-		/* The number is about to be somebody else's. */
+	ret = give_name(call, call->new_file);
+	/* The number is about to be somebody else's. */
+	if (ret)
 		create->fd = -1;
-		return ret;
-	}
-	call->new_name = create->name;
-	return 0;
+	return ret;
 }
 
 static int run_open(struct call *call)
@@ -198,6 +214,26 @@ static int run_region_info(struct call *call)
 	return shatomic_region_info(call->file, &call->args.region_info);
 }
 
+static int run_publish(struct call *call)
+{
+	struct shatomic_ioc_publish *publish = &call->args.publish;
+
+	publish->error_field = SHATOMIC_FIELD_FLAGS;
+	if (publish->flags)
+		return -EOPNOTSUPP;
+	publish->error_field = SHATOMIC_FIELD_RESERVED;
+	if (publish->reserved)
+		return -EINVAL;
+	publish->error_field = SHATOMIC_FIELD_NAME;
+	if (!shatomic_region_of(call->file)->name[0])
+		return -EINVAL;
+	publish->error_field = SHATOMIC_FIELD_NONE;
+	if (!(call->file->f_mode & FMODE_WRITE) ||
+	    !shatomic_name_is_owned(call->file))
+		return -EACCES;
+	return give_name(call, call->file);
+}
+
 static int run_batch(struct call *call)
 {
 	return shatomic_batch(call->file, &call->args.batch);
@@ -215,6 +251,8 @@ static const struct command region_commands[] = {
 	COMMAND(SHATOMIC_IOC_REGION_INFO, shatomic_ioc_region_info, flags,
 		run_region_info),
 	COMMAND(SHATOMIC_IOC_BATCH, shatomic_ioc_batch, offsets, run_batch),
+	COMMAND(SHATOMIC_IOC_PUBLISH, shatomic_ioc_publish, reserved,
+		run_publish),
 };
 
 static int load_args(struct call *call, const struct command *command,
@@ -256,7 +294,7 @@ static long run_command(struct file *file, const struct command *commands,
 	/* On failure too: the structure tells why. */
 	if (copy_to_user(user, &call.args, min(size, command->size)) && !ret)
 		ret = -EFAULT;
-	finish_descriptor(&call, ret);
+	finish_call(&call, ret);
 	return ret;
 }
 

@@ -164,15 +164,26 @@ int shatomic_name_check(const u8 *name)
 		       -EINVAL : 0;
 }
 
+/* Whether a region in the caller's namespace has a name; for how long, no. */
+bool shatomic_name_is_taken(const char *name)
+{
+	bool taken;
+
+	mutex_lock(&directories_lock);
+	taken = entry_find(name);
+	mutex_unlock(&directories_lock);
+	return taken;
+}
+
 /**
- * shatomic_name_add() - Name a region in the caller's namespace
- * @name: The name, checked.
+ * shatomic_name_add() - Give a region its name in the caller's namespace
  * @file: A file of the region.
  *
- * Return: 0, -EEXIST or -ENOMEM.
+ * Return: 0, -EALREADY, -EEXIST or -ENOMEM.
  */
-int shatomic_name_add(const char *name, struct file *file)
+int shatomic_name_add(struct file *file)
 {
+	struct shatomic_region *region = shatomic_region_of(file);
 	struct directory *directory;
 	struct list_head *before;
 	struct entry *entry;
@@ -181,7 +192,7 @@ int shatomic_name_add(const char *name, struct file *file)
 	entry = kzalloc(sizeof(*entry), GFP_KERNEL_ACCOUNT);
 	if (!entry)
 		return -ENOMEM;
-	strscpy(entry->name, name, sizeof(entry->name));
+	strscpy(entry->name, region->name, sizeof(entry->name));
 	entry->file = dentry_open(&file->f_path, O_RDONLY | O_LARGEFILE,
 				  current_cred());
 	if (IS_ERR(entry->file)) {
@@ -191,14 +202,19 @@ int shatomic_name_add(const char *name, struct file *file)
 	}
 
 	mutex_lock(&directories_lock);
+	if (region->published) {
+		ret = -EALREADY;
+		goto out;
+	}
 	directory = directory_find_or_add();
 	if (!directory) {
 		ret = -ENOMEM;
 		goto out;
 	}
 	list_for_each(before, &directory->entries) {
-		int order = strcmp(name, list_entry(before, struct entry,
-						    node)->name);
+		int order = strcmp(entry->name,
+				   list_entry(before, struct entry,
+					      node)->name);
 
 		if (!order) {
 			ret = -EEXIST;
@@ -208,6 +224,7 @@ int shatomic_name_add(const char *name, struct file *file)
 			break;
 	}
 	list_add_tail(&entry->node, before);
+	region->published = true;
 	entry = NULL;
 out:
 	mutex_unlock(&directories_lock);
@@ -219,12 +236,14 @@ out:
 }
 
 /* Undo shatomic_name_add(), unless the name has become another region's. */
-void shatomic_name_drop(const char *name, struct file *file)
+void shatomic_name_drop(struct file *file)
 {
+	struct shatomic_region *region = shatomic_region_of(file);
 	struct entry *entry;
 
 	mutex_lock(&directories_lock);
-	entry = entry_find(name);
+	region->published = false;
+	entry = entry_find(region->name);
 	if (entry && file_inode(entry->file) == file_inode(file))
 		entry_free(entry);
 	mutex_unlock(&directories_lock);
@@ -250,8 +269,8 @@ struct file *shatomic_name_open(const char *name, unsigned int flags)
 	return file;
 }
 
-/* As in a sticky directory such as /dev/shm. */
-static bool may_unlink(struct file *file)
+/* Who may name and unlink it: as in a sticky directory such as /dev/shm. */
+bool shatomic_name_is_owned(struct file *file)
 {
 	return uid_eq(current_fsuid(), file_inode(file)->i_uid) ||
 	       ns_capable(current->nsproxy->ipc_ns->user_ns, CAP_FOWNER);
@@ -272,7 +291,7 @@ int shatomic_name_unlink(const char *name)
 	entry = entry_find(name);
 	if (!entry)
 		ret = -ENOENT;
-	else if (!may_unlink(entry->file))
+	else if (!shatomic_name_is_owned(entry->file))
 		ret = -EACCES;
 	else
 		entry_free(entry);

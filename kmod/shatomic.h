@@ -79,6 +79,7 @@ void shatomic_pages_drop(struct shatomic_pages *pages);
  * @charge: What it is charged for.
  * @pages: Its memory.
  * @name: Its name, "" when it has none; immutable.
+ * @published: Whether it has been given its name; names.c has the lock.
  * @path: Keeps the inode while @free_work is under way.
  * @free_work: Frees a region created with SHATOMIC_CREATE_ASYNC_FREE.
  */
@@ -89,6 +90,7 @@ struct shatomic_region {
 	struct shatomic_charge charge;
 	struct shatomic_pages pages;
 	char name[SHATOMIC_NAME_SIZE];
+	bool published;
 	struct path path;
 	struct work_struct free_work;
 };
@@ -106,8 +108,10 @@ int shatomic_region_info(struct file *file,
 
 /* names.c: named regions. */
 int shatomic_name_check(const u8 *name);
-int shatomic_name_add(const char *name, struct file *file);
-void shatomic_name_drop(const char *name, struct file *file);
+bool shatomic_name_is_taken(const char *name);
+int shatomic_name_add(struct file *file);
+void shatomic_name_drop(struct file *file);
+bool shatomic_name_is_owned(struct file *file);
 struct file *shatomic_name_open(const char *name, unsigned int flags);
 int shatomic_name_unlink(const char *name);
 int shatomic_name_list(struct shatomic_ioc_list *list);

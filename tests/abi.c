@@ -46,6 +46,7 @@ SIZE_IS(shatomic_ioc_region_info, 112);
 PLACE_IS(shatomic_ioc_region_info, create_flags, 24);
 PLACE_IS(shatomic_ioc_region_info, name, 48);
 SIZE_IS(shatomic_ioc_batch, 152);
+SIZE_IS(shatomic_ioc_publish, 16);
 PLACE_IS(shatomic_ioc_batch, rows, 24);
 PLACE_IS(shatomic_ioc_batch, offsets, 48);
 PLACE_IS(shatomic_ioc_batch, peers, 88);
@@ -60,6 +61,7 @@ FIXTURE(abi)
 {
 	int device;
 	int region;
+	int unpublished; /* one to publish, or -1 */
 };
 
 static int create_region(int device, uint64_t size)
@@ -76,10 +78,13 @@ FIXTURE_SETUP(abi)
 	ASSERT_LE(0, self->device);
 	self->region = create_region(self->device, 4096);
 	ASSERT_LE(0, self->region);
+	self->unpublished = -1;
 }
 
 FIXTURE_TEARDOWN(abi)
 {
+	if (self->unpublished >= 0)
+		close(self->unpublished);
 	close(self->region);
 	close(self->device);
 }
@@ -94,6 +99,7 @@ union arguments {
 	struct shatomic_ioc_list list;
 	struct shatomic_ioc_region_info region_info;
 	struct shatomic_ioc_batch batch;
+	struct shatomic_ioc_publish publish;
 	unsigned char bytes[256];
 };
 
@@ -129,7 +135,35 @@ static const struct command commands[] = {
 	  offsetof(struct shatomic_ioc_region_info, reserved) },
 	{ "BATCH", SHATOMIC_IOC_BATCH, sizeof(struct shatomic_ioc_batch),
 	  END_OF(shatomic_ioc_batch, offsets), true, 0 },
+	{ "PUBLISH", SHATOMIC_IOC_PUBLISH, sizeof(struct shatomic_ioc_publish),
+	  sizeof(struct shatomic_ioc_publish), true,
+	  offsetof(struct shatomic_ioc_publish, reserved) },
 };
+
+static void remove_name(FIXTURE_DATA(abi) *self)
+{
+	struct shatomic_ioc_unlink unlink = { .size = sizeof(unlink),
+					      .name = "abi-test" };
+
+	ioctl(self->device, SHATOMIC_IOC_UNLINK, &unlink);
+}
+
+static int create_unpublished(int device)
+{
+	struct shatomic_ioc_create create = {
+		.size = sizeof(create), .region_size = 8, .mode = 0600,
+		.flags = SHATOMIC_CREATE_UNPUBLISHED, .name = "abi-test",
+	};
+
+	return ioctl(device, SHATOMIC_IOC_CREATE, &create) ? -errno : create.fd;
+}
+
+static int publish(int fd)
+{
+	struct shatomic_ioc_publish publish = { .size = sizeof(publish) };
+
+	return ioctl(fd, SHATOMIC_IOC_PUBLISH, &publish) ? -errno : 0;
+}
 
 /* Make @args those of a call that succeeds; a name is made where one must be. */
 static void good_arguments(FIXTURE_DATA(abi) *self,
@@ -154,6 +188,12 @@ static void good_arguments(FIXTURE_DATA(abi) *self,
 	case SHATOMIC_IOC_BATCH:
 		args->batch.width = 8;
 		break;
+	case SHATOMIC_IOC_PUBLISH:
+		remove_name(self);
+		if (self->unpublished >= 0)
+			close(self->unpublished);
+		self->unpublished = create_unpublished(self->device);
+		break;
 	}
 }
 
@@ -163,6 +203,8 @@ static int call(FIXTURE_DATA(abi) *self, const struct command *command,
 	union arguments *out = args;
 	int fd = command->on_region ? self->region : self->device;
 
+	if (command->number == SHATOMIC_IOC_PUBLISH && self->unpublished >= 0)
+		fd = self->unpublished;
 	if (ioctl(fd, command->number, args))
 		return -errno;
 	if (command->number == SHATOMIC_IOC_CREATE)
@@ -170,14 +212,6 @@ static int call(FIXTURE_DATA(abi) *self, const struct command *command,
 	if (command->number == SHATOMIC_IOC_OPEN)
 		close(out->open.fd);
 	return 0;
-}
-
-static void remove_name(FIXTURE_DATA(abi) *self)
-{
-	struct shatomic_ioc_unlink unlink = { .size = sizeof(unlink),
-					      .name = "abi-test" };
-
-	ioctl(self->device, SHATOMIC_IOC_UNLINK, &unlink);
 }
 
 TEST_F(abi, structures_are_extensible)
@@ -430,6 +464,87 @@ TEST_F(abi, a_name_that_is_taken_leaves_nothing)
 	expect_nothing_made(_metadata, self, descriptor, 2);
 	remove_name(self);
 	expect_nothing_made(_metadata, self, descriptor, 1);
+}
+
+static int open_by_name(int device, unsigned int flags)
+{
+	struct shatomic_ioc_open open = { .size = sizeof(open), .flags = flags,
+					  .name = "abi-test" };
+
+	return ioctl(device, SHATOMIC_IOC_OPEN, &open) ? -errno : open.fd;
+}
+
+/* Nobody sees a region before it is published. */
+TEST_F(abi, a_region_is_published_once)
+{
+	struct shatomic_ioc_list list = { .size = sizeof(list) };
+	int fd, again;
+
+	fd = create_unpublished(self->device);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(-ENOENT, open_by_name(self->device, 0));
+	ASSERT_EQ(0, ioctl(self->device, SHATOMIC_IOC_LIST, &list));
+	EXPECT_EQ(0, list.count);
+
+	EXPECT_EQ(0, publish(fd));
+	again = open_by_name(self->device, SHATOMIC_OPEN_READ_ONLY);
+	EXPECT_LE(0, again);
+	ASSERT_EQ(0, ioctl(self->device, SHATOMIC_IOC_LIST, &list));
+	EXPECT_EQ(1, list.count);
+	EXPECT_EQ(-EALREADY, publish(fd));
+	EXPECT_EQ(-EACCES, publish(again));
+	EXPECT_EQ(-EEXIST, create_unpublished(self->device));
+
+	remove_name(self);
+	EXPECT_EQ(-EALREADY, publish(fd));
+	EXPECT_EQ(-ENOENT, open_by_name(self->device, 0));
+	EXPECT_EQ(-EINVAL, publish(self->region));
+	close(again);
+	close(fd);
+}
+
+TEST_F(abi, a_name_that_was_taken_meanwhile)
+{
+	int first, second;
+
+	first = create_unpublished(self->device);
+	second = create_unpublished(self->device);
+	ASSERT_LE(0, first);
+	ASSERT_LE(0, second);
+	EXPECT_EQ(0, publish(second));
+	EXPECT_EQ(-EEXIST, publish(first));
+	remove_name(self);
+	EXPECT_EQ(0, publish(first));
+	remove_name(self);
+	close(first);
+	close(second);
+	expect_nothing_made(_metadata, self, next_descriptor(self->device), 1);
+}
+
+TEST_F(abi, who_does_not_own_a_region_does_not_publish_it)
+{
+	int fd = create_unpublished(self->device);
+	pid_t child;
+
+	ASSERT_LE(0, fd);
+	child = fork();
+	if (!child)
+		_exit(setuid(65534) || publish(fd) != -EACCES);
+	EXPECT_EQ(0, wait_child(child));
+	EXPECT_EQ(-ENOENT, open_by_name(self->device, 0));
+	close(fd);
+}
+
+TEST_F(abi, what_has_no_name_is_not_published)
+{
+	struct shatomic_ioc_create create = {
+		.size = sizeof(create), .region_size = 8,
+		.flags = SHATOMIC_CREATE_UNPUBLISHED,
+	};
+
+	EXPECT_EQ(-1, ioctl(self->device, SHATOMIC_IOC_CREATE, &create));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(SHATOMIC_FIELD_FLAGS, create.error_field);
 }
 
 /* Big mappings are put where huge pages can be mapped as such. */

@@ -35,6 +35,7 @@
  *  - ENOMEM: a limit on memory is reached; the structure says which.
  *  - EBADF: a descriptor in the structure is not that of a region.
  *  - ENOENT, EEXIST: no region, or already a region, has this name.
+ *  - EALREADY: the region has been given its name before.
  *  - EINTR: a fatal signal arrived.
  */
 
@@ -63,6 +64,7 @@
 /* Commands on the file descriptor of a region. */
 #define SHATOMIC_IOC_REGION_INFO	_IO(SHATOMIC_IOC_MAGIC, 0x40)
 #define SHATOMIC_IOC_BATCH		_IO(SHATOMIC_IOC_MAGIC, 0x41)
+#define SHATOMIC_IOC_PUBLISH		_IO(SHATOMIC_IOC_MAGIC, 0x42)
 
 /**
  * enum shatomic_op - Operations
@@ -269,10 +271,14 @@ struct shatomic_ioc_info {
  *	be had.
  * @SHATOMIC_CREATE_ASYNC_FREE: The last close returns at once and a kernel
  *	worker frees the memory; else it is freed when close() returns.
+ * @SHATOMIC_CREATE_UNPUBLISHED: Nobody can open the region by its name before
+ *	SHATOMIC_IOC_PUBLISH, so that it can be filled first; EINVAL without a
+ *	name.
  */
 enum shatomic_create_flags {
 	SHATOMIC_CREATE_HUGE		= 1 << 0,
 	SHATOMIC_CREATE_ASYNC_FREE	= 1 << 1,
+	SHATOMIC_CREATE_UNPUBLISHED	= 1 << 2,
 };
 
 /**
@@ -418,6 +424,26 @@ struct shatomic_ioc_region_info {
 	__u32 open_flags;
 	__u32 reserved;
 	__u8 name[SHATOMIC_NAME_SIZE];
+};
+
+/**
+ * struct shatomic_ioc_publish - ioctl(SHATOMIC_IOC_PUBLISH): give the name
+ * @size: sizeof(struct shatomic_ioc_publish)
+ * @flags: Must be 0.
+ * @error_field: [out] On EINVAL and EOPNOTSUPP, enum shatomic_field.
+ * @reserved: Must be 0.
+ *
+ * Gives a region that was created with SHATOMIC_CREATE_UNPUBLISHED its name, in
+ * the caller's IPC namespace. EEXIST when another has got it meanwhile, EALREADY
+ * when the region had it before (unlinked since or not), EINVAL when it has
+ * none to give, EACCES by a read-only descriptor or for who is neither the
+ * region's owner nor has CAP_FOWNER.
+ */
+struct shatomic_ioc_publish {
+	__u32 size;
+	__u32 flags;
+	__u32 error_field;
+	__u32 reserved;
 };
 
 /**
