@@ -379,8 +379,9 @@ struct shatomic_list_entry {
  * @size: sizeof(struct shatomic_ioc_list)
  * @flags: Must be 0.
  * @entry_size: sizeof(struct shatomic_list_entry): the distance between
- *	entries, at most SHATOMIC_MAX_LIST_ENTRY_SIZE; EINVAL else. A kernel that knows longer entries cuts them, one that knows
- *	shorter ones fills them with zeros.
+ *	entries, at most SHATOMIC_MAX_LIST_ENTRY_SIZE, else EINVAL. A kernel
+ *	that knows longer entries cuts them, one that knows shorter ones fills
+ *	them with zeros.
  * @capacity: How many entries there is room for, 0 to ask for @count only.
  * @count: [out] How many named regions there are in the caller's IPC
  *	namespace. When it exceeds @capacity, the first @capacity were written.
