@@ -27,8 +27,10 @@
  *
  * Where a value is (pointer, width) it is that many bytes as they lie in
  * memory, of any alignment; arithmetic takes them as an integer in the
- * machine's byte order, and wraps. Widths are 1 to 8 bytes. The word that an
- * operation is on lies inside one aligned 8-byte word of the region.
+ * machine's byte order, and wraps. Widths are 1 to 8 bytes, and the word that
+ * an operation is on lies inside one aligned 8-byte word of the region. Where
+ * the machine has it a width of 16 will do too, at multiples of 16; such a word
+ * can't be read in a region that is open read-only (-EACCES).
  */
 
 #include <linux/shatomic.h>

@@ -184,7 +184,8 @@ static void run_range(struct batch *batch, struct shatomic_chunk *chunk,
 			WRITE_ONCE(batch->stop, true);
 		if (READ_ONCE(batch->stop))
 			return;
-		count = min_t(u64, end - first, SHATOMIC_CHUNK_ROWS);
+		count = min_t(u64, end - first,
+			      shatomic_chunk_capacity(batch->args.width));
 		ret = load_checked(batch, chunk, first, count, &has_fields,
 				   &error);
 		if (!ret) {
@@ -307,7 +308,7 @@ static int check_all(struct batch *batch, bool *has_fields,
 
 	for (first = 0; first < batch->args.rows; first += count) {
 		count = min_t(u64, batch->args.rows - first,
-			      SHATOMIC_CHUNK_ROWS);
+			      shatomic_chunk_capacity(batch->args.width));
 		ret = load_checked(batch, chunk, first, count, has_fields,
 				   error);
 		if (ret)
@@ -347,7 +348,7 @@ static int batch_check_and_run(struct batch *batch)
 	}
 
 	/* One chunk is still loaded, and is not read again. */
-	if (batch->args.rows <= SHATOMIC_CHUNK_ROWS) {
+	if (batch->args.rows <= shatomic_chunk_capacity(batch->args.width)) {
 		batch->error_row = SHATOMIC_NO_ROW;
 		return run_loaded(batch, chunk, 0, batch->args.rows, 0, 1,
 				  &batch->error_field);

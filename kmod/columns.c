@@ -23,6 +23,18 @@ static bool save(u64 column, const void *from, size_t entry_size, u64 first,
 			     count * entry_size);
 }
 
+/* Bytes of a row's operand, comparand, mask or result. */
+static size_t value_size(const struct shatomic_ioc_batch *args)
+{
+	return sizeof(u64) * shatomic_value_entries(args->width);
+}
+
+static bool load_values(const struct shatomic_ioc_batch *args, void *to,
+			u64 column, u64 first, u32 count)
+{
+	return load(to, column, value_size(args), first, count);
+}
+
 /* Whether a row's operand may be one that it is checked by. */
 static bool operands_are_keys(const struct shatomic_ioc_batch *args)
 {
@@ -34,7 +46,7 @@ static bool operands_are_keys(const struct shatomic_ioc_batch *args)
  * @args: The batch.
  * @chunk: [out] Where to.
  * @first: First row.
- * @count: Number of rows, at most SHATOMIC_CHUNK_ROWS.
+ * @count: Number of rows, at most shatomic_chunk_capacity().
  * @field: [out] On failure, which column.
  *
  * Return: 0 or -EFAULT.
@@ -64,8 +76,7 @@ int shatomic_columns_load_keys(const struct shatomic_ioc_batch *args,
 		return -EFAULT;
 	*field = SHATOMIC_FIELD_OPERANDS;
 	if (operands_are_keys(args) &&
-	    !load(chunk->operands, args->operands, sizeof(*chunk->operands),
-		  first, count))
+	    !load_values(args, chunk->operands, args->operands, first, count))
 		return -EFAULT;
 	return 0;
 }
@@ -78,20 +89,18 @@ int shatomic_columns_load_values(const struct shatomic_ioc_batch *args,
 	*field = SHATOMIC_FIELD_OPERANDS;
 	/* What was checked is not read again. */
 	if (!operands_are_keys(args) &&
-	    !load(chunk->operands, args->operands, sizeof(*chunk->operands),
-		  first, count))
+	    !load_values(args, chunk->operands, args->operands, first, count))
 		return -EFAULT;
 	*field = SHATOMIC_FIELD_COMPARANDS;
-	if (!load(chunk->comparands, args->comparands,
-		  sizeof(*chunk->comparands), first, count))
+	if (!load_values(args, chunk->comparands, args->comparands, first,
+			 count))
 		return -EFAULT;
 	*field = SHATOMIC_FIELD_MASKS;
-	if (!load(chunk->masks, args->masks, sizeof(*chunk->masks), first,
-		  count))
+	if (!load_values(args, chunk->masks, args->masks, first, count))
 		return -EFAULT;
 	*field = SHATOMIC_FIELD_COMPARAND_MASKS;
-	if (!load(chunk->comparand_masks, args->comparand_masks,
-		  sizeof(*chunk->comparand_masks), first, count))
+	if (!load_values(args, chunk->comparand_masks, args->comparand_masks,
+			 first, count))
 		return -EFAULT;
 	return 0;
 }
@@ -101,9 +110,10 @@ int shatomic_columns_save(const struct shatomic_ioc_batch *args,
 			  const struct shatomic_chunk *chunk, u64 first,
 			  u32 count, u32 *field)
 {
+	size_t size = value_size(args);
+
 	*field = SHATOMIC_FIELD_RESULTS;
-	if (!save(args->results, chunk->results, sizeof(*chunk->results), first,
-		  count))
+	if (!save(args->results, chunk->results, size, first, count))
 		return -EFAULT;
 	*field = SHATOMIC_FIELD_STATUSES;
 	if (!save(args->statuses, chunk->statuses, sizeof(*chunk->statuses),
@@ -117,14 +127,15 @@ int shatomic_columns_save_lane(const struct shatomic_ioc_batch *args,
 			       const struct shatomic_chunk *chunk, u64 first,
 			       u32 count, u32 *field)
 {
+	size_t size = value_size(args);
 	u32 i;
 
 	for (i = 0; i < count; i++) {
 		u64 row = first + chunk->row_of[i];
 
 		*field = SHATOMIC_FIELD_RESULTS;
-		if (!save(args->results, &chunk->results[i],
-			  sizeof(*chunk->results), row, 1))
+		if (!save(args->results, (u8 *)chunk->results + i * size, size,
+			  row, 1))
 			return -EFAULT;
 		*field = SHATOMIC_FIELD_STATUSES;
 		if (!save(args->statuses, &chunk->statuses[i],

@@ -92,12 +92,20 @@ static int fail_offset(int err, const struct row *row, const char *what,
 				     row->prefix, what, offset, row->width,
 				     where, region->memory.size);
 	return shatomic_fail(err,
-			     "%s%s %llu with width %u is not inside one aligned 8-byte word",
-			     row->prefix, what, offset, row->width);
+			     "%s%s %llu with width %u is not %s", row->prefix,
+			     what, offset, row->width,
+			     row->width == SHATOMIC_DOUBLE_WIDTH ?
+				     "a multiple of it" :
+				     "inside one aligned 8-byte word");
 }
 
 static int fail_access(const struct row *row, unsigned int field)
 {
+	if (field == SHATOMIC_FIELD_OFFSETS ||
+	    field == SHATOMIC_FIELD_PEER_OFFSETS)
+		return shatomic_fail(EACCES,
+				     "%s%s: a word of width %u can't be loaded from a region that is open read-only",
+				     row->prefix, row->op_name, row->width);
 	if (field >= SHATOMIC_FIELD_PEERS &&
 	    field <= SHATOMIC_FIELD_PEER_OFFSETS)
 		return shatomic_fail(EACCES,
@@ -107,6 +115,17 @@ static int fail_access(const struct row *row, unsigned int field)
 	return shatomic_fail(EACCES,
 			     "%s%s writes to the region, which is open read-only",
 			     row->prefix, row->op_name);
+}
+
+static int fail_width(int err, const char *prefix, unsigned int width)
+{
+	if (width != SHATOMIC_DOUBLE_WIDTH)
+		return shatomic_fail(err, "%swidth %u is not 1 to 8, or 16",
+				     prefix, width);
+	return shatomic_fail(err, "%swidth %u %s", prefix, width,
+			     err == EOPNOTSUPP ?
+				     "is not what this machine has" :
+				     "can only be that of all rows");
 }
 
 static int fail_missing(int err, const struct row *row, unsigned int field)
@@ -138,9 +157,7 @@ static int fail_row(int err, const struct shatomic_region *region,
 				     "%sthere is no operation %u",
 				     row.prefix, row.op);
 	case SHATOMIC_FIELD_WIDTH:
-		return shatomic_fail(err,
-				     "%swidth %u is not 1 to 8",
-				     row.prefix, row.width);
+		return fail_width(err, row.prefix, row.width);
 	case SHATOMIC_FIELD_OFFSETS:
 		return fail_offset(err, &row, "offset", row.offset,
 				   "the region", region);
@@ -159,7 +176,9 @@ static int fail_row(int err, const struct shatomic_region *region,
 	case SHATOMIC_FIELD_OPERANDS:
 		if (!batch->operands)
 			return fail_missing(err, &row, field);
-		return fail_bit(err, &row, batch->operands[row.index]);
+		return fail_bit(err, &row,
+				batch->operands[row.index *
+						shatomic_value_entries(row.width)]);
 	case SHATOMIC_FIELD_COMPARANDS:
 	case SHATOMIC_FIELD_MASKS:
 	case SHATOMIC_FIELD_COMPARAND_MASKS:
@@ -213,8 +232,7 @@ static int fail_whole(int err, const struct shatomic_batch *batch)
 		if (batch->widths && batch->width)
 			return shatomic_fail(err,
 					     "width must be 0 when widths is given");
-		return shatomic_fail(err, "width %u is not 1 to 8",
-				     batch->width);
+		return fail_width(err, "", batch->width);
 	case SHATOMIC_FIELD_ROWS:
 		return shatomic_fail(err, "rows %llu: %s", rows, strerror(err));
 	case SHATOMIC_FIELD_OFFSETS:

@@ -28,7 +28,10 @@ static unsigned int width_of(const struct shatomic_byte_batch *batch,
 {
 	unsigned int width = batch->widths ? batch->widths[row] : batch->width;
 
-	return shatomic_width_is_supported(width) ? width : 0;
+	if (shatomic_width_is_supported(width) ||
+	    (width == SHATOMIC_DOUBLE_WIDTH && !batch->widths))
+		return width;
+	return 0;
 }
 
 static unsigned int largest_width(const struct shatomic_byte_batch *batch)
@@ -79,13 +82,17 @@ static int check(struct shatomic_byte_batch *batch, int needs, bool is_get,
 static uint64_t *load_column(const struct shatomic_byte_batch *batch,
 			     const void *values, size_t stride)
 {
-	uint64_t *column = reallocarray(NULL, batch->rows, sizeof(*column));
+	unsigned int entries = shatomic_value_entries(batch->width);
 	const unsigned char *bytes = values;
-	uint64_t row;
+	uint64_t *column, value[2], row;
 
-	for (row = 0; column && row < batch->rows; row++)
-		column[row] = shatomic_value_load(bytes + row * stride,
-						  width_of(batch, row));
+	column = reallocarray(NULL, batch->rows, entries * sizeof(*column));
+	for (row = 0; column && row < batch->rows; row++) {
+		shatomic_value_load_any(bytes + row * stride,
+					width_of(batch, row), value);
+		memcpy(&column[row * entries], value,
+		       entries * sizeof(*column));
+	}
 	return column;
 }
 
@@ -99,6 +106,8 @@ static void free_columns(struct columns *columns)
 static int load_columns(struct shatomic_byte_batch *batch, int needs,
 			size_t stride, struct columns *columns)
 {
+	unsigned int entries = shatomic_value_entries(batch->width);
+
 	if (!batch->rows)
 		return 0;
 	if (needs & SHATOMIC_NEEDS_OPERAND) {
@@ -114,7 +123,7 @@ static int load_columns(struct shatomic_byte_batch *batch, int needs,
 	}
 	if (batch->results) {
 		columns->results = reallocarray(NULL, batch->rows,
-						sizeof(*columns->results));
+						entries * sizeof(uint64_t));
 		if (!columns->results)
 			goto no_memory;
 	}
@@ -131,17 +140,19 @@ static void store_results(const struct shatomic_byte_batch *batch,
 			  const uint64_t *results, bool are_bools,
 			  size_t stride)
 {
+	unsigned int entries = shatomic_value_entries(batch->width);
 	unsigned char *bytes = batch->results;
 	uint64_t row;
 
 	for (row = 0; results && row < batch->rows; row++) {
 		if (are_bools) {
-			bytes[row] = results[row];
+			bytes[row] = results[row * entries];
 			continue;
 		}
 		memset(bytes + row * stride, 0, stride);
-		shatomic_value_store(bytes + row * stride, width_of(batch, row),
-				     results[row]);
+		shatomic_value_store_any(bytes + row * stride,
+					 width_of(batch, row),
+					 &results[row * entries]);
 	}
 }
 

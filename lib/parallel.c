@@ -57,6 +57,19 @@ static void run_slice(const struct crew *crew, __u64 slice)
 	shatomic_run_rows(crew->memory, &rows);
 }
 
+/* Copy the lane's rows of a column of values, each of so many entries. */
+static inline void copy_values(const struct lane *lane, __u64 *to,
+			       const __u64 *column, __u32 entries)
+{
+	__u32 i, entry;
+
+	for (i = 0; i < lane->count; i++) {
+		for (entry = 0; entry < entries; entry++)
+			to[i * entries + entry] =
+				column[lane->row_of[i] * entries + entry];
+	}
+}
+
 /*
  * Copy the columns of the rows of the lane. Rows with peers are not run in
  * lanes. No other row is read: with results in place of the operands, another
@@ -64,20 +77,21 @@ static void run_slice(const struct crew *crew, __u64 slice)
  */
 static void copy_in(struct lane *lane, const struct shatomic_rows *rows)
 {
+	__u32 entries = shatomic_value_entries(rows->width);
 	struct shatomic_chunk *chunk = &lane->chunk;
 	__u32 i;
 
 	for (i = 0; i < lane->count; i++)
 		chunk->offsets[i] = rows->offsets[lane->row_of[i]];
-	for (i = 0; rows->operands && i < lane->count; i++)
-		chunk->operands[i] = rows->operands[lane->row_of[i]];
-	for (i = 0; rows->comparands && i < lane->count; i++)
-		chunk->comparands[i] = rows->comparands[lane->row_of[i]];
-	for (i = 0; rows->masks && i < lane->count; i++)
-		chunk->masks[i] = rows->masks[lane->row_of[i]];
-	for (i = 0; rows->comparand_masks && i < lane->count; i++)
-		chunk->comparand_masks[i] =
-			rows->comparand_masks[lane->row_of[i]];
+	if (rows->operands)
+		copy_values(lane, chunk->operands, rows->operands, entries);
+	if (rows->comparands)
+		copy_values(lane, chunk->comparands, rows->comparands, entries);
+	if (rows->masks)
+		copy_values(lane, chunk->masks, rows->masks, entries);
+	if (rows->comparand_masks)
+		copy_values(lane, chunk->comparand_masks,
+			    rows->comparand_masks, entries);
 	for (i = 0; rows->ops && i < lane->count; i++)
 		chunk->ops[i] = rows->ops[lane->row_of[i]];
 	for (i = 0; rows->widths && i < lane->count; i++)
@@ -88,14 +102,18 @@ static void copy_in(struct lane *lane, const struct shatomic_rows *rows)
 static void flush_lane(struct lane *lane, const struct crew *crew)
 {
 	const struct shatomic_rows *all = crew->rows;
+	__u32 entries = shatomic_value_entries(all->width);
 	struct shatomic_rows rows;
-	__u32 i;
+	__u32 i, entry;
 
 	copy_in(lane, all);
 	rows = shatomic_chunk_rows(&lane->chunk, all, lane->count);
 	shatomic_run_rows(crew->memory, &rows);
-	for (i = 0; all->results && i < lane->count; i++)
-		all->results[lane->row_of[i]] = rows.results[i];
+	for (i = 0; all->results && i < lane->count; i++) {
+		for (entry = 0; entry < entries; entry++)
+			all->results[lane->row_of[i] * entries + entry] =
+				rows.results[i * entries + entry];
+	}
 	for (i = 0; all->statuses && i < lane->count; i++)
 		all->statuses[lane->row_of[i]] = rows.statuses[i];
 	lane->count = 0;
@@ -104,6 +122,7 @@ static void flush_lane(struct lane *lane, const struct crew *crew)
 static void run_lane(const struct crew *crew, __u32 number)
 {
 	const struct shatomic_rows *rows = crew->rows;
+	__u32 capacity = shatomic_chunk_capacity(rows->width);
 	struct lane lane;
 	__u64 row;
 
@@ -113,7 +132,7 @@ static void run_lane(const struct crew *crew, __u32 number)
 		lane.row_of[lane.count] = row;
 		lane.count += shatomic_lane_of(rows->offsets[row],
 					       crew->shares) == number;
-		if (lane.count == SHATOMIC_CHUNK_ROWS)
+		if (lane.count == capacity)
 			flush_lane(&lane, crew);
 	}
 	if (lane.count)

@@ -11,23 +11,23 @@
 /**
  * struct single - One operation: the columns of its one row
  * @offset: Column.
- * @operand: Column.
+ * @operand: Column, of two entries for a double, as the next four.
  * @comparand: Column.
  * @mask: Column.
  * @comparand_mask: Column.
+ * @result: Column.
  * @peer: The peer, or NULL.
  * @peer_offset: Column.
- * @result: Column.
  */
 struct single {
 	uint64_t offset;
-	uint64_t operand;
-	uint64_t comparand;
-	uint64_t mask;
-	uint64_t comparand_mask;
+	uint64_t operand[2];
+	uint64_t comparand[2];
+	uint64_t mask[2];
+	uint64_t comparand_mask[2];
+	uint64_t result[2];
 	const struct shatomic_region *peer;
 	uint64_t peer_offset;
-	uint64_t result;
 };
 
 /* Say what is wrong as a batch would. */
@@ -43,7 +43,7 @@ static int fail_check(int err, const struct shatomic_region *region,
 		.width = rows->width,
 		.rows = 1,
 		.offsets = &single->offset,
-		.operands = &single->operand,
+		.operands = single->operand,
 		.peers = &peer,
 		.peer_offsets = &single->peer_offset,
 		.peer_count = rows->peer_count,
@@ -69,11 +69,11 @@ static int run(const struct shatomic_region *region, struct single *single,
 		.width = width,
 		.count = 1,
 		.offsets = (__u64 *)&single->offset,
-		.operands = (__u64 *)&single->operand,
-		.comparands = (__u64 *)&single->comparand,
-		.masks = (__u64 *)&single->mask,
-		.comparand_masks = (__u64 *)&single->comparand_mask,
-		.results = (__u64 *)&single->result,
+		.operands = (__u64 *)single->operand,
+		.comparands = (__u64 *)single->comparand,
+		.masks = (__u64 *)single->mask,
+		.comparand_masks = (__u64 *)single->comparand_mask,
+		.results = (__u64 *)single->result,
 		.statuses = &status,
 		.peers = &peer,
 		.peer_offsets = (__u64 *)&single->peer_offset,
@@ -93,17 +93,18 @@ static int run(const struct shatomic_region *region, struct single *single,
 	return status == SHATOMIC_ROW_DONE;
 }
 
-/* A value of @width bytes; a width that can't be is refused by run(). */
-static uint64_t value_of(const void *bytes, unsigned int width)
+/* Take a value of @width bytes; a width that can't be is refused by run(). */
+static void take(uint64_t value[2], const void *bytes, unsigned int width)
 {
-	return width <= 8 ? shatomic_value_load(bytes, width) : 0;
+	if (width <= 8 || width == SHATOMIC_DOUBLE_WIDTH)
+		shatomic_value_load_any(bytes, width, value);
 }
 
 static void put_result(const struct single *single, unsigned int width,
 		       void *bytes)
 {
 	if (bytes)
-		shatomic_value_store(bytes, width, single->result);
+		shatomic_value_store_any(bytes, width, single->result);
 }
 
 /* 0 where there is no condition. */
@@ -116,13 +117,14 @@ int shatomic_run_single(const struct shatomic_region *region, unsigned int op,
 			uint64_t offset, unsigned int width, uint64_t operand,
 			uint64_t comparand, uint64_t *result, bool *held)
 {
-	struct single single = { .operand = operand, .comparand = comparand };
+	struct single single = { .operand = { operand },
+				 .comparand = { comparand } };
 	int ret = run(region, &single, op, offset, width);
 
 	if (ret < 0)
 		return ret;
 	if (result)
-		*result = single.result;
+		*result = single.result[0];
 	if (held)
 		*held = ret;
 	return 0;
@@ -131,7 +133,7 @@ int shatomic_run_single(const struct shatomic_region *region, unsigned int op,
 int shatomic_get(const struct shatomic_region *region, uint64_t offset,
 		 unsigned int width, void *value)
 {
-	struct single single = { .operand = 0 };
+	struct single single = { .peer = NULL };
 	int ret;
 
 	if (!value)
@@ -146,11 +148,11 @@ int shatomic_get(const struct shatomic_region *region, uint64_t offset,
 int shatomic_set(struct shatomic_region *region, uint64_t offset,
 		 unsigned int width, const void *value)
 {
-	struct single single;
+	struct single single = { .peer = NULL };
 
 	if (!value)
 		return shatomic_fail(EINVAL, "value is NULL");
-	single = (struct single){ .operand = value_of(value, width) };
+	take(single.operand, value, width);
 	return without_condition(run(region, &single, SHATOMIC_OP_SET, offset,
 				     width));
 }
@@ -175,15 +177,13 @@ int shatomic_compare_and_set(struct shatomic_region *region, uint64_t offset,
 			     struct shatomic_region *peer,
 			     uint64_t peer_offset)
 {
-	struct single single;
+	struct single single = { .peer = NULL };
 
 	if (!value || !peer)
 		return shatomic_fail(EINVAL, "value or peer is NULL");
-	single = (struct single){
-		.operand = value_of(value, width),
-		.peer = peer,
-		.peer_offset = peer_offset,
-	};
+	take(single.operand, value, width);
+	single.peer = peer;
+	single.peer_offset = peer_offset;
 	return run(region, &single, SHATOMIC_OP_COMPARE_AND_SET, offset, width);
 }
 
@@ -192,15 +192,13 @@ int shatomic_compare_and_set_value(struct shatomic_region *region,
 				   const void *value, const void *comparand,
 				   void *old)
 {
-	struct single single;
+	struct single single = { .peer = NULL };
 	int ret;
 
 	if (!value || !comparand)
 		return shatomic_fail(EINVAL, "value or comparand is NULL");
-	single = (struct single){
-		.operand = value_of(value, width),
-		.comparand = value_of(comparand, width),
-	};
+	take(single.operand, value, width);
+	take(single.comparand, comparand, width);
 	ret = run(region, &single, SHATOMIC_OP_COMPARE_AND_SET_VALUE, offset,
 		  width);
 	if (ret >= 0)
@@ -213,7 +211,7 @@ static int run_rmw(struct shatomic_region *region, unsigned int op,
 		   uint64_t offset, unsigned int width, const void *operand,
 		   void *result)
 {
-	struct single single;
+	struct single single = { .peer = NULL };
 	int ret;
 
 	if (!operand)
@@ -221,7 +219,7 @@ static int run_rmw(struct shatomic_region *region, unsigned int op,
 				     op == SHATOMIC_OP_GET_AND_SET ?
 					     "value" :
 					     "operand");
-	single = (struct single){ .operand = value_of(operand, width) };
+	take(single.operand, operand, width);
 	ret = run(region, &single, op, offset, width);
 	if (ret < 0)
 		return ret;
@@ -261,15 +259,13 @@ int shatomic_fetch_and_add_bounded(struct shatomic_region *region,
 				   const void *operand, const void *bound,
 				   void *old)
 {
-	struct single single;
+	struct single single = { .peer = NULL };
 	int ret;
 
 	if (!operand || !bound)
 		return shatomic_fail(EINVAL, "operand or bound is NULL");
-	single = (struct single){
-		.operand = value_of(operand, width),
-		.comparand = value_of(bound, width),
-	};
+	take(single.operand, operand, width);
+	take(single.comparand, bound, width);
 	ret = run(region, &single, SHATOMIC_OP_FETCH_AND_ADD_BOUNDED, offset,
 		  width);
 	if (ret >= 0)
@@ -282,15 +278,13 @@ int shatomic_masked_get_and_set(struct shatomic_region *region,
 				const void *value, const void *mask,
 				void *old)
 {
-	struct single single;
+	struct single single = { .peer = NULL };
 	int ret;
 
 	if (!value || !mask)
 		return shatomic_fail(EINVAL, "value or mask is NULL");
-	single = (struct single){
-		.operand = value_of(value, width),
-		.mask = value_of(mask, width),
-	};
+	take(single.operand, value, width);
+	take(single.mask, mask, width);
 	ret = run(region, &single, SHATOMIC_OP_MASKED_GET_AND_SET, offset,
 		  width);
 	if (ret < 0)
@@ -306,18 +300,16 @@ int shatomic_masked_compare_and_set_value(struct shatomic_region *region,
 					  const void *comparand_mask,
 					  void *old)
 {
-	struct single single;
+	struct single single = { .peer = NULL };
 	int ret;
 
 	if (!value || !mask || !comparand || !comparand_mask)
 		return shatomic_fail(EINVAL,
 				     "value, mask, comparand or comparand_mask is NULL");
-	single = (struct single){
-		.operand = value_of(value, width),
-		.mask = value_of(mask, width),
-		.comparand = value_of(comparand, width),
-		.comparand_mask = value_of(comparand_mask, width),
-	};
+	take(single.operand, value, width);
+	take(single.mask, mask, width);
+	take(single.comparand, comparand, width);
+	take(single.comparand_mask, comparand_mask, width);
 	ret = run(region, &single, SHATOMIC_OP_MASKED_COMPARE_AND_SET_VALUE,
 		  offset, width);
 	if (ret >= 0)
@@ -328,10 +320,10 @@ int shatomic_masked_compare_and_set_value(struct shatomic_region *region,
 static int run_bit(struct shatomic_region *region, unsigned int op,
 		   uint64_t offset, unsigned int width, unsigned int bit)
 {
-	struct single single = { .operand = bit };
+	struct single single = { .operand = { bit } };
 	int ret = run(region, &single, op, offset, width);
 
-	return ret < 0 ? ret : (int)single.result;
+	return ret < 0 ? ret : (int)single.result[0];
 }
 
 int shatomic_test_and_set_bit(struct shatomic_region *region, uint64_t offset,

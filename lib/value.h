@@ -36,4 +36,42 @@ static inline void shatomic_value_store(void *bytes, unsigned int width,
 	memcpy(bytes, (const char *)&value + shatomic_value_at(width), width);
 }
 
+/* Which byte of a double its lower half begins with. */
+static inline unsigned int shatomic_lower_half_at(void)
+{
+	return __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 8 : 0;
+}
+
+/*
+ * The integer that @width bytes, at most 8 or 16, are, as two: the lower half
+ * first, the upper one 0 when there is none.
+ */
+static inline void shatomic_value_load_any(const void *bytes,
+					   unsigned int width,
+					   uint64_t value[2])
+{
+	unsigned int lower = shatomic_lower_half_at();
+
+	if (width <= 8) {
+		value[0] = shatomic_value_load(bytes, width);
+		value[1] = 0;
+		return;
+	}
+	value[0] = shatomic_value_load((const char *)bytes + lower, 8);
+	value[1] = shatomic_value_load((const char *)bytes + 8 - lower, 8);
+}
+
+static inline void shatomic_value_store_any(void *bytes, unsigned int width,
+					    const uint64_t value[2])
+{
+	unsigned int lower = shatomic_lower_half_at();
+
+	if (width <= 8) {
+		shatomic_value_store(bytes, width, value[0]);
+		return;
+	}
+	shatomic_value_store((char *)bytes + lower, 8, value[0]);
+	shatomic_value_store((char *)bytes + 8 - lower, 8, value[1]);
+}
+
 #endif /* SHATOMIC_VALUE_H */

@@ -582,7 +582,9 @@ SPOIL(odd, self->offsets[0] = 1)
 SPOIL(no_width, batch->width = 0)
 SPOIL(crosses_words, batch->width = 3; self->offsets[1] = 6)
 SPOIL(width_9, batch->width = 9)
-SPOIL(width_16, batch->width = 16)
+SPOIL(misaligned_16, batch->width = 16)
+SPOIL(width_16_of_a_row, batch->width = 0; batch->widths = self->widths;
+      self->widths[1] = 16)
 SPOIL(width_17, batch->width = 17)
 SPOIL(width_huge, batch->width = UINT32_MAX)
 SPOIL(width_column_0, batch->width = 0; batch->widths = self->widths;
@@ -651,7 +653,8 @@ static const struct bad_batch bad_batches[] = {
 	ROW(no_width, -EINVAL, WIDTH, UINT64_MAX),
 	ROW(crosses_words, -EINVAL, OFFSETS, 1),
 	ROW(width_9, -EINVAL, WIDTH, UINT64_MAX),
-	ROW(width_16, -EOPNOTSUPP, WIDTH, UINT64_MAX),
+	ROW(misaligned_16, -EINVAL, OFFSETS, 1),
+	ROW(width_16_of_a_row, -EINVAL, WIDTH, 1),
 	ROW(width_17, -EINVAL, WIDTH, UINT64_MAX),
 	ROW(width_huge, -EINVAL, WIDTH, UINT64_MAX),
 	ROW(width_column_0, -EINVAL, WIDTH, 1),

@@ -18,12 +18,15 @@ extern "C" {
 /**
  * struct shatomic_batch - Many operations on one region
  * @op: Operation for all rows; must be 0 when @ops is given.
- * @width: Width for all rows in bytes, 1 to 8; must be 0 when @widths is given.
+ * @width: Width for all rows in bytes, 1 to 8 or 16; must be 0 when @widths is
+ *	given. At 16, which not every machine has, offsets are multiples of 16
+ *	and operands, comparands, masks and results two entries a row, the
+ *	lower half first.
  * @flags: enum shatomic_batch_flags
  * @parallelism: Most CPUs to use, 0 to choose.
  * @rows: Number of rows.
  * @ops: Each row's operation, or NULL.
- * @widths: Each row's width in bytes, or NULL.
+ * @widths: Each row's width in bytes, 1 to 8, or NULL.
  * @offsets: Each row's offset in bytes. Its word lies inside one aligned 8-byte
  *	word.
  * @operands: Each row's operand; needed when any row has one.

@@ -22,12 +22,13 @@ extern "C" {
  * @flags: enum shatomic_batch_flags
  * @parallelism: Most CPUs to use, 0 to choose.
  * @rows: Number of rows.
- * @width: Width of all rows in bytes, 1 to 8; must be 0 when @widths is given.
+ * @width: Width of all rows in bytes, 1 to 8 or 16; must be 0 when @widths is
+ *	given.
  * @stride: Bytes from a row of @values, @comparands and @results to the next,
  *	at least the largest width; 0 for the largest width.
- * @widths: Each row's width in bytes, or NULL.
+ * @widths: Each row's width in bytes, 1 to 8, or NULL.
  * @offsets: Each row's offset in bytes. Its word lies inside one aligned 8-byte
- *	word.
+ *	word, or is one of 16.
  * @values: Rows of @stride bytes, of which each operation uses as many as its
  *	row is wide: its value or operand.
  * @comparands: Rows in the same form.

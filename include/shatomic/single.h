@@ -20,11 +20,12 @@ extern "C" {
  * shatomic_get() - Load a word
  * @region: The region.
  * @offset: Offset of the word in bytes.
- * @width: Its width in bytes, 1 to 8.
+ * @width: Its width in bytes, 1 to 8 or 16.
  * @value: [out] @width bytes: its value.
  *
- * Return: 0; -EINVAL (width 0 or above 8, a word that is not inside one aligned
- * 8-byte word, a NULL), -ERANGE (outside the region).
+ * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
+ * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
+ * machine has it not).
  */
 int shatomic_get(const struct shatomic_region *region, uint64_t offset,
 		 unsigned int width, void *value);
@@ -33,12 +34,12 @@ int shatomic_get(const struct shatomic_region *region, uint64_t offset,
  * shatomic_set() - Store a value in a word
  * @region: The region.
  * @offset: Offset of the word in bytes.
- * @width: Its width in bytes, 1 to 8.
+ * @width: Its width in bytes, 1 to 8 or 16.
  * @value: @width bytes.
  *
- * Return: 0; -EINVAL (width 0 or above 8, a word that is not inside one aligned
- * 8-byte word, a NULL), -ERANGE (outside the region), -EACCES (it is open read-
- * only).
+ * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
+ * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
+ * machine has it not), -EACCES (it is open read- only).
  */
 int shatomic_set(struct shatomic_region *region, uint64_t offset,
 		 unsigned int width, const void *value);
@@ -47,15 +48,15 @@ int shatomic_set(struct shatomic_region *region, uint64_t offset,
  * shatomic_store() - Store a word of another region
  * @region: The region.
  * @offset: Offset of the word in bytes.
- * @width: Its width in bytes, 1 to 8.
+ * @width: Its width in bytes, 1 to 8 or 16.
  * @peer: The other region, which may be @region.
  * @peer_offset: Offset of the word in @peer, in bytes; the words may overlap.
  *
  * The load of @peer and the store are each atomic, not the two together.
  *
- * Return: 0; -EINVAL (width 0 or above 8, a word that is not inside one aligned
- * 8-byte word, a NULL), -ERANGE (outside the region), -EACCES (it is open read-
- * only).
+ * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
+ * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
+ * machine has it not), -EACCES (it is open read- only).
  */
 int shatomic_store(struct shatomic_region *region, uint64_t offset,
 		   unsigned int width, const struct shatomic_region *peer,
@@ -65,13 +66,13 @@ int shatomic_store(struct shatomic_region *region, uint64_t offset,
  * shatomic_get_and_set() - Exchange a word for a value
  * @region: The region.
  * @offset: Offset of the word in bytes.
- * @width: Its width in bytes, 1 to 8.
+ * @width: Its width in bytes, 1 to 8 or 16.
  * @value: @width bytes: what it becomes.
  * @old: [out] @width bytes: what the word was; may be NULL.
  *
- * Return: 0; -EINVAL (width 0 or above 8, a word that is not inside one aligned
- * 8-byte word, a NULL), -ERANGE (outside the region), -EACCES (it is open read-
- * only).
+ * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
+ * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
+ * machine has it not), -EACCES (it is open read- only).
  */
 int shatomic_get_and_set(struct shatomic_region *region, uint64_t offset,
 			 unsigned int width, const void *value, void *old);
@@ -80,7 +81,7 @@ int shatomic_get_and_set(struct shatomic_region *region, uint64_t offset,
  * shatomic_compare_and_set() - Set a word when it equals that of another region
  * @region: The region.
  * @offset: Offset of the word in bytes.
- * @width: Its width in bytes, 1 to 8.
+ * @width: Its width in bytes, 1 to 8 or 16.
  * @value: @width bytes: what it becomes.
  * @peer: The other region, which may be @region.
  * @peer_offset: Offset of the word in @peer, in bytes; the words may overlap.
@@ -102,7 +103,7 @@ int shatomic_compare_and_set(struct shatomic_region *region, uint64_t offset,
  * shatomic_compare_and_set_value() - Set a word when it equals a value
  * @region: The region.
  * @offset: Offset of the word in bytes.
- * @width: Its width in bytes, 1 to 8.
+ * @width: Its width in bytes, 1 to 8 or 16.
  * @value: @width bytes: what it becomes.
  * @comparand: @width bytes: what it is compared with.
  * @old: [out] @width bytes: what the word was; may be NULL.
@@ -122,15 +123,15 @@ int shatomic_compare_and_set_value(struct shatomic_region *region,
  * shatomic_fetch_and_add() - Add to a word, giving what it was
  * @region: The region.
  * @offset: Offset of the word in bytes.
- * @width: Its width in bytes, 1 to 8.
+ * @width: Its width in bytes, 1 to 8 or 16.
  * @operand: @width bytes.
  * @old: [out] @width bytes: what the word was; may be NULL.
  *
  * The word becomes the sum.
  *
- * Return: 0; -EINVAL (width 0 or above 8, a word that is not inside one aligned
- * 8-byte word, a NULL), -ERANGE (outside the region), -EACCES (it is open read-
- * only).
+ * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
+ * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
+ * machine has it not), -EACCES (it is open read- only).
  */
 int shatomic_fetch_and_add(struct shatomic_region *region, uint64_t offset,
 			   unsigned int width, const void *operand, void *old);
@@ -139,15 +140,15 @@ int shatomic_fetch_and_add(struct shatomic_region *region, uint64_t offset,
  * shatomic_fetch_and_sub() - Subtract from a word, giving what it was
  * @region: The region.
  * @offset: Offset of the word in bytes.
- * @width: Its width in bytes, 1 to 8.
+ * @width: Its width in bytes, 1 to 8 or 16.
  * @operand: @width bytes.
  * @old: [out] @width bytes: what the word was; may be NULL.
  *
  * The word becomes the difference.
  *
- * Return: 0; -EINVAL (width 0 or above 8, a word that is not inside one aligned
- * 8-byte word, a NULL), -ERANGE (outside the region), -EACCES (it is open read-
- * only).
+ * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
+ * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
+ * machine has it not), -EACCES (it is open read- only).
  */
 int shatomic_fetch_and_sub(struct shatomic_region *region, uint64_t offset,
 			   unsigned int width, const void *operand, void *old);
@@ -156,15 +157,15 @@ int shatomic_fetch_and_sub(struct shatomic_region *region, uint64_t offset,
  * shatomic_fetch_and_and() - AND into a word, giving what it was
  * @region: The region.
  * @offset: Offset of the word in bytes.
- * @width: Its width in bytes, 1 to 8.
+ * @width: Its width in bytes, 1 to 8 or 16.
  * @operand: @width bytes.
  * @old: [out] @width bytes: what the word was; may be NULL.
  *
  * The word becomes word & operand.
  *
- * Return: 0; -EINVAL (width 0 or above 8, a word that is not inside one aligned
- * 8-byte word, a NULL), -ERANGE (outside the region), -EACCES (it is open read-
- * only).
+ * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
+ * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
+ * machine has it not), -EACCES (it is open read- only).
  */
 int shatomic_fetch_and_and(struct shatomic_region *region, uint64_t offset,
 			   unsigned int width, const void *operand, void *old);
@@ -173,15 +174,15 @@ int shatomic_fetch_and_and(struct shatomic_region *region, uint64_t offset,
  * shatomic_fetch_and_or() - OR into a word, giving what it was
  * @region: The region.
  * @offset: Offset of the word in bytes.
- * @width: Its width in bytes, 1 to 8.
+ * @width: Its width in bytes, 1 to 8 or 16.
  * @operand: @width bytes.
  * @old: [out] @width bytes: what the word was; may be NULL.
  *
  * The word becomes word | operand.
  *
- * Return: 0; -EINVAL (width 0 or above 8, a word that is not inside one aligned
- * 8-byte word, a NULL), -ERANGE (outside the region), -EACCES (it is open read-
- * only).
+ * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
+ * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
+ * machine has it not), -EACCES (it is open read- only).
  */
 int shatomic_fetch_and_or(struct shatomic_region *region, uint64_t offset,
 			  unsigned int width, const void *operand, void *old);
@@ -190,15 +191,15 @@ int shatomic_fetch_and_or(struct shatomic_region *region, uint64_t offset,
  * shatomic_fetch_and_xor() - XOR into a word, giving what it was
  * @region: The region.
  * @offset: Offset of the word in bytes.
- * @width: Its width in bytes, 1 to 8.
+ * @width: Its width in bytes, 1 to 8 or 16.
  * @operand: @width bytes.
  * @old: [out] @width bytes: what the word was; may be NULL.
  *
  * The word becomes word ^ operand.
  *
- * Return: 0; -EINVAL (width 0 or above 8, a word that is not inside one aligned
- * 8-byte word, a NULL), -ERANGE (outside the region), -EACCES (it is open read-
- * only).
+ * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
+ * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
+ * machine has it not), -EACCES (it is open read- only).
  */
 int shatomic_fetch_and_xor(struct shatomic_region *region, uint64_t offset,
 			   unsigned int width, const void *operand, void *old);
@@ -207,15 +208,15 @@ int shatomic_fetch_and_xor(struct shatomic_region *region, uint64_t offset,
  * shatomic_fetch_and_nand() - NAND into a word, giving what it was
  * @region: The region.
  * @offset: Offset of the word in bytes.
- * @width: Its width in bytes, 1 to 8.
+ * @width: Its width in bytes, 1 to 8 or 16.
  * @operand: @width bytes.
  * @old: [out] @width bytes: what the word was; may be NULL.
  *
  * The word becomes ~(word & operand).
  *
- * Return: 0; -EINVAL (width 0 or above 8, a word that is not inside one aligned
- * 8-byte word, a NULL), -ERANGE (outside the region), -EACCES (it is open read-
- * only).
+ * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
+ * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
+ * machine has it not), -EACCES (it is open read- only).
  */
 int shatomic_fetch_and_nand(struct shatomic_region *region, uint64_t offset,
 			    unsigned int width, const void *operand, void *old);
@@ -224,15 +225,15 @@ int shatomic_fetch_and_nand(struct shatomic_region *region, uint64_t offset,
  * shatomic_add_and_fetch() - Add to a word, giving what it becomes
  * @region: The region.
  * @offset: Offset of the word in bytes.
- * @width: Its width in bytes, 1 to 8.
+ * @width: Its width in bytes, 1 to 8 or 16.
  * @operand: @width bytes.
  * @result: [out] @width bytes: what the word became; may be NULL.
  *
  * The word becomes the sum.
  *
- * Return: 0; -EINVAL (width 0 or above 8, a word that is not inside one aligned
- * 8-byte word, a NULL), -ERANGE (outside the region), -EACCES (it is open read-
- * only).
+ * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
+ * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
+ * machine has it not), -EACCES (it is open read- only).
  */
 int shatomic_add_and_fetch(struct shatomic_region *region, uint64_t offset,
 			   unsigned int width, const void *operand,
@@ -242,15 +243,15 @@ int shatomic_add_and_fetch(struct shatomic_region *region, uint64_t offset,
  * shatomic_sub_and_fetch() - Subtract from a word, giving what it becomes
  * @region: The region.
  * @offset: Offset of the word in bytes.
- * @width: Its width in bytes, 1 to 8.
+ * @width: Its width in bytes, 1 to 8 or 16.
  * @operand: @width bytes.
  * @result: [out] @width bytes: what the word became; may be NULL.
  *
  * The word becomes the difference.
  *
- * Return: 0; -EINVAL (width 0 or above 8, a word that is not inside one aligned
- * 8-byte word, a NULL), -ERANGE (outside the region), -EACCES (it is open read-
- * only).
+ * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
+ * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
+ * machine has it not), -EACCES (it is open read- only).
  */
 int shatomic_sub_and_fetch(struct shatomic_region *region, uint64_t offset,
 			   unsigned int width, const void *operand,
@@ -260,15 +261,15 @@ int shatomic_sub_and_fetch(struct shatomic_region *region, uint64_t offset,
  * shatomic_and_and_fetch() - AND into a word, giving what it becomes
  * @region: The region.
  * @offset: Offset of the word in bytes.
- * @width: Its width in bytes, 1 to 8.
+ * @width: Its width in bytes, 1 to 8 or 16.
  * @operand: @width bytes.
  * @result: [out] @width bytes: what the word became; may be NULL.
  *
  * The word becomes word & operand.
  *
- * Return: 0; -EINVAL (width 0 or above 8, a word that is not inside one aligned
- * 8-byte word, a NULL), -ERANGE (outside the region), -EACCES (it is open read-
- * only).
+ * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
+ * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
+ * machine has it not), -EACCES (it is open read- only).
  */
 int shatomic_and_and_fetch(struct shatomic_region *region, uint64_t offset,
 			   unsigned int width, const void *operand,
@@ -278,15 +279,15 @@ int shatomic_and_and_fetch(struct shatomic_region *region, uint64_t offset,
  * shatomic_or_and_fetch() - OR into a word, giving what it becomes
  * @region: The region.
  * @offset: Offset of the word in bytes.
- * @width: Its width in bytes, 1 to 8.
+ * @width: Its width in bytes, 1 to 8 or 16.
  * @operand: @width bytes.
  * @result: [out] @width bytes: what the word became; may be NULL.
  *
  * The word becomes word | operand.
  *
- * Return: 0; -EINVAL (width 0 or above 8, a word that is not inside one aligned
- * 8-byte word, a NULL), -ERANGE (outside the region), -EACCES (it is open read-
- * only).
+ * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
+ * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
+ * machine has it not), -EACCES (it is open read- only).
  */
 int shatomic_or_and_fetch(struct shatomic_region *region, uint64_t offset,
 			  unsigned int width, const void *operand,
@@ -296,15 +297,15 @@ int shatomic_or_and_fetch(struct shatomic_region *region, uint64_t offset,
  * shatomic_xor_and_fetch() - XOR into a word, giving what it becomes
  * @region: The region.
  * @offset: Offset of the word in bytes.
- * @width: Its width in bytes, 1 to 8.
+ * @width: Its width in bytes, 1 to 8 or 16.
  * @operand: @width bytes.
  * @result: [out] @width bytes: what the word became; may be NULL.
  *
  * The word becomes word ^ operand.
  *
- * Return: 0; -EINVAL (width 0 or above 8, a word that is not inside one aligned
- * 8-byte word, a NULL), -ERANGE (outside the region), -EACCES (it is open read-
- * only).
+ * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
+ * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
+ * machine has it not), -EACCES (it is open read- only).
  */
 int shatomic_xor_and_fetch(struct shatomic_region *region, uint64_t offset,
 			   unsigned int width, const void *operand,
@@ -314,15 +315,15 @@ int shatomic_xor_and_fetch(struct shatomic_region *region, uint64_t offset,
  * shatomic_nand_and_fetch() - NAND into a word, giving what it becomes
  * @region: The region.
  * @offset: Offset of the word in bytes.
- * @width: Its width in bytes, 1 to 8.
+ * @width: Its width in bytes, 1 to 8 or 16.
  * @operand: @width bytes.
  * @result: [out] @width bytes: what the word became; may be NULL.
  *
  * The word becomes ~(word & operand).
  *
- * Return: 0; -EINVAL (width 0 or above 8, a word that is not inside one aligned
- * 8-byte word, a NULL), -ERANGE (outside the region), -EACCES (it is open read-
- * only).
+ * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
+ * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
+ * machine has it not), -EACCES (it is open read- only).
  */
 int shatomic_nand_and_fetch(struct shatomic_region *region, uint64_t offset,
 			    unsigned int width, const void *operand,
@@ -332,15 +333,15 @@ int shatomic_nand_and_fetch(struct shatomic_region *region, uint64_t offset,
  * shatomic_fetch_and_smin() - Signed minimum, giving what the word was
  * @region: The region.
  * @offset: Offset of the word in bytes.
- * @width: Its width in bytes, 1 to 8.
+ * @width: Its width in bytes, 1 to 8 or 16.
  * @operand: @width bytes.
  * @old: [out] @width bytes: what the word was; may be NULL.
  *
  * The word becomes the smaller of word and operand as signed integers.
  *
- * Return: 0; -EINVAL (width 0 or above 8, a word that is not inside one aligned
- * 8-byte word, a NULL), -ERANGE (outside the region), -EACCES (it is open read-
- * only).
+ * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
+ * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
+ * machine has it not), -EACCES (it is open read- only).
  */
 int shatomic_fetch_and_smin(struct shatomic_region *region, uint64_t offset,
 			    unsigned int width, const void *operand, void *old);
@@ -349,15 +350,15 @@ int shatomic_fetch_and_smin(struct shatomic_region *region, uint64_t offset,
  * shatomic_fetch_and_smax() - Signed maximum, giving what the word was
  * @region: The region.
  * @offset: Offset of the word in bytes.
- * @width: Its width in bytes, 1 to 8.
+ * @width: Its width in bytes, 1 to 8 or 16.
  * @operand: @width bytes.
  * @old: [out] @width bytes: what the word was; may be NULL.
  *
  * The word becomes the larger of word and operand as signed integers.
  *
- * Return: 0; -EINVAL (width 0 or above 8, a word that is not inside one aligned
- * 8-byte word, a NULL), -ERANGE (outside the region), -EACCES (it is open read-
- * only).
+ * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
+ * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
+ * machine has it not), -EACCES (it is open read- only).
  */
 int shatomic_fetch_and_smax(struct shatomic_region *region, uint64_t offset,
 			    unsigned int width, const void *operand, void *old);
@@ -366,15 +367,15 @@ int shatomic_fetch_and_smax(struct shatomic_region *region, uint64_t offset,
  * shatomic_fetch_and_umin() - Unsigned minimum, giving what the word was
  * @region: The region.
  * @offset: Offset of the word in bytes.
- * @width: Its width in bytes, 1 to 8.
+ * @width: Its width in bytes, 1 to 8 or 16.
  * @operand: @width bytes.
  * @old: [out] @width bytes: what the word was; may be NULL.
  *
  * The word becomes the smaller of word and operand as unsigned integers.
  *
- * Return: 0; -EINVAL (width 0 or above 8, a word that is not inside one aligned
- * 8-byte word, a NULL), -ERANGE (outside the region), -EACCES (it is open read-
- * only).
+ * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
+ * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
+ * machine has it not), -EACCES (it is open read- only).
  */
 int shatomic_fetch_and_umin(struct shatomic_region *region, uint64_t offset,
 			    unsigned int width, const void *operand, void *old);
@@ -383,15 +384,15 @@ int shatomic_fetch_and_umin(struct shatomic_region *region, uint64_t offset,
  * shatomic_fetch_and_umax() - Unsigned maximum, giving what the word was
  * @region: The region.
  * @offset: Offset of the word in bytes.
- * @width: Its width in bytes, 1 to 8.
+ * @width: Its width in bytes, 1 to 8 or 16.
  * @operand: @width bytes.
  * @old: [out] @width bytes: what the word was; may be NULL.
  *
  * The word becomes the larger of word and operand as unsigned integers.
  *
- * Return: 0; -EINVAL (width 0 or above 8, a word that is not inside one aligned
- * 8-byte word, a NULL), -ERANGE (outside the region), -EACCES (it is open read-
- * only).
+ * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
+ * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
+ * machine has it not), -EACCES (it is open read- only).
  */
 int shatomic_fetch_and_umax(struct shatomic_region *region, uint64_t offset,
 			    unsigned int width, const void *operand, void *old);
@@ -400,7 +401,7 @@ int shatomic_fetch_and_umax(struct shatomic_region *region, uint64_t offset,
  * shatomic_fetch_and_add_bounded() - Add to a word up to a bound
  * @region: The region.
  * @offset: Offset of the word in bytes.
- * @width: Its width in bytes, 1 to 8.
+ * @width: Its width in bytes, 1 to 8 or 16.
  * @operand: @width bytes, unsigned.
  * @bound: @width bytes, unsigned: what the sum may be at most.
  * @old: [out] @width bytes: what the word was; may be NULL.
@@ -420,14 +421,14 @@ int shatomic_fetch_and_add_bounded(struct shatomic_region *region,
  * shatomic_masked_get_and_set() - Exchange some bits of a word
  * @region: The region.
  * @offset: Offset of the word in bytes.
- * @width: Its width in bytes, 1 to 8.
+ * @width: Its width in bytes, 1 to 8 or 16.
  * @value: @width bytes: what the bits become.
  * @mask: @width bytes: which bits.
  * @old: [out] @width bytes: what the word was; may be NULL.
  *
- * Return: 0; -EINVAL (width 0 or above 8, a word that is not inside one aligned
- * 8-byte word, a NULL), -ERANGE (outside the region), -EACCES (it is open read-
- * only).
+ * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
+ * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
+ * machine has it not), -EACCES (it is open read- only).
  */
 int shatomic_masked_get_and_set(struct shatomic_region *region,
 				uint64_t offset, unsigned int width,
@@ -438,7 +439,7 @@ int shatomic_masked_get_and_set(struct shatomic_region *region,
  * shatomic_masked_compare_and_set_value() - Set bits when bits equal
  * @region: The region.
  * @offset: Offset of the word in bytes.
- * @width: Its width in bytes, 1 to 8.
+ * @width: Its width in bytes, 1 to 8 or 16.
  * @value: @width bytes: what the bits become.
  * @mask: @width bytes: which bits are set.
  * @comparand: @width bytes: what the word is compared with.
@@ -461,7 +462,7 @@ int shatomic_masked_compare_and_set_value(struct shatomic_region *region,
  * shatomic_test_and_set_bit() - Set a bit of a word, giving what it was
  * @region: The region.
  * @offset: Offset of the word in bytes.
- * @width: Its width in bytes, 1 to 8.
+ * @width: Its width in bytes, 1 to 8 or 16.
  * @bit: Which one: 0 is the least significant.
  *
  * Return: 0 or 1, what the bit was; -EINVAL (also for a @bit that is not in the
@@ -474,7 +475,7 @@ int shatomic_test_and_set_bit(struct shatomic_region *region, uint64_t offset,
  * shatomic_test_and_clear_bit() - Clear a bit of a word, giving what it was
  * @region: The region.
  * @offset: Offset of the word in bytes.
- * @width: Its width in bytes, 1 to 8.
+ * @width: Its width in bytes, 1 to 8 or 16.
  * @bit: Which one: 0 is the least significant.
  *
  * Return: 0 or 1, what the bit was; -EINVAL (also for a @bit that is not in the

@@ -16,8 +16,6 @@ _Static_assert(sizeof(op_traits) / sizeof(op_traits[0]) == SHATOMIC_OP_COUNT,
 
 /* Bit w - 1 for each width of w bytes: 1 to 8. */
 #define SUPPORTED_WIDTHS 0xffU
-/* What some machines could do, and no version does yet. */
-#define DOUBLE_WIDTH 16
 
 __u32 shatomic_op_traits(__u32 op)
 {
@@ -26,7 +24,10 @@ __u32 shatomic_op_traits(__u32 op)
 
 __u16 shatomic_op_widths(__u32 op)
 {
-	return op < SHATOMIC_OP_COUNT ? SUPPORTED_WIDTHS : 0;
+	if (op >= SHATOMIC_OP_COUNT)
+		return 0;
+	return SUPPORTED_WIDTHS |
+	       shatomic_has_doubles() << (SHATOMIC_DOUBLE_WIDTH - 1);
 }
 
 static int check_op(__u32 op)
@@ -39,11 +40,37 @@ bool shatomic_width_is_supported(__u32 width)
 	return width >= 1 && width <= 8;
 }
 
+/* The width of all rows. */
 static int check_width(__u32 width)
 {
 	if (shatomic_width_is_supported(width))
 		return 0;
-	return width == DOUBLE_WIDTH ? -EOPNOTSUPP : -EINVAL;
+	if (width != SHATOMIC_DOUBLE_WIDTH)
+		return -EINVAL;
+	return shatomic_has_doubles() ? 0 : -EOPNOTSUPP;
+}
+
+/* Doubles are all rows or none: their columns are of another form. */
+static int check_width_of_row(const struct shatomic_rows *rows, __u64 i)
+{
+	if (!rows->widths)
+		return check_width(rows->width);
+	return shatomic_width_is_supported(rows->widths[i]) ? 0 : -EINVAL;
+}
+
+static int check_double(const struct shatomic_memory *memory, __u64 offset)
+{
+	if (offset & (SHATOMIC_DOUBLE_WIDTH - 1))
+		return -EINVAL;
+	/*
+	 * They are loaded by comparing and exchanging, which takes a mapping
+	 * that can be written to; the kernel's own can.
+	 */
+#ifndef __KERNEL__
+	if (!memory->writable)
+		return -EACCES;
+#endif
+	return 0;
 }
 
 static int check_word(const struct shatomic_memory *memory, __u64 offset,
@@ -51,7 +78,9 @@ static int check_word(const struct shatomic_memory *memory, __u64 offset,
 {
 	if (width > memory->size || offset > memory->size - width)
 		return -ERANGE;
-	/* Across an aligned 8-byte word nothing is atomic. */
+	if (width == SHATOMIC_DOUBLE_WIDTH)
+		return check_double(memory, offset);
+	/* Across an aligned 8-byte word nothing else is atomic. */
 	return (offset & 7) + width > 8 ? -EINVAL : 0;
 }
 
@@ -130,6 +159,15 @@ static int check_peer(const struct shatomic_rows *rows, __u64 i, __u32 traits,
 	return check_word(rows->peers[index], rows->peer_offsets[i], width);
 }
 
+/* Whether a row's word has the bit that its operand numbers. */
+static bool has_bit(const struct shatomic_rows *rows, __u64 i, __u32 width)
+{
+	const __u64 *bit = &rows->operands[i * shatomic_value_entries(width)];
+
+	return bit[0] < 8 * width &&
+	       (width != SHATOMIC_DOUBLE_WIDTH || !bit[1]);
+}
+
 static int check_row(const struct shatomic_memory *self,
 		     const struct shatomic_rows *rows, __u64 i,
 		     bool *has_fields, __u32 *field)
@@ -148,7 +186,7 @@ static int check_row(const struct shatomic_memory *self,
 		return -EACCES;
 
 	*field = SHATOMIC_FIELD_WIDTH;
-	ret = check_width(width);
+	ret = check_width_of_row(rows, i);
 	if (ret)
 		return ret;
 
@@ -164,7 +202,7 @@ static int check_row(const struct shatomic_memory *self,
 		return -EINVAL;
 
 	*field = SHATOMIC_FIELD_OPERANDS;
-	if ((traits & SHATOMIC_OP_HAS_BIT) && rows->operands[i] >= 8 * width)
+	if ((traits & SHATOMIC_OP_HAS_BIT) && !has_bit(rows, i, width))
 		return -EINVAL;
 
 	return traits & SHATOMIC_OP_HAS_PEER ?

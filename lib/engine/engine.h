@@ -85,6 +85,19 @@ struct shatomic_rows {
 	__u32 peer_count;
 };
 
+/*
+ * Rows of this width, which all rows of a batch have or none, are doubles:
+ * their operands, comparands, masks and results are two entries each, the
+ * lower half first.
+ */
+#define SHATOMIC_DOUBLE_WIDTH 16
+
+/* Entries of a column of values for one row. */
+static inline __u32 shatomic_value_entries(__u32 width)
+{
+	return width == SHATOMIC_DOUBLE_WIDTH ? 2 : 1;
+}
+
 /* What is wrong with a row, or (row == SHATOMIC_NO_ROW) with the whole. */
 #define SHATOMIC_NO_ROW (~0ULL)
 
@@ -99,8 +112,11 @@ __u32 shatomic_op_traits(__u32 op);
 /* The widths that an operation supports: bit w - 1 for w bytes. */
 __u16 shatomic_op_widths(__u32 op);
 
-/* Whether words of @width bytes are supported, by every operation. */
+/* Whether words of @width bytes, 1 to 8, are: by every operation, everywhere. */
 bool shatomic_width_is_supported(__u32 width);
+
+/* Whether this machine has doubles. */
+bool shatomic_has_doubles(void);
 
 /* Whether such a word at @offset is an integer of the machine. */
 static inline bool shatomic_is_integer(__u64 offset, __u32 width)
@@ -140,6 +156,10 @@ int shatomic_check_rows(const struct shatomic_memory *self,
  */
 void shatomic_run_rows(const struct shatomic_memory *self,
 		       const struct shatomic_rows *rows);
+
+/* The same for rows that are doubles. */
+void shatomic_run_doubles(const struct shatomic_memory *self,
+			  const struct shatomic_rows *rows);
 
 /* @count rows from @first on, as rows of their own. */
 struct shatomic_rows shatomic_rows_slice(const struct shatomic_rows *rows,
@@ -182,6 +202,12 @@ enum shatomic_plan shatomic_plan_rows(const struct shatomic_rows *rows,
  * fill at most 17 KiB, which stays in a 32 KiB L1 cache beside the region's own lines.
  */
 #define SHATOMIC_CHUNK_ROWS 256
+
+/* How many rows of @width bytes a chunk has room for. */
+static inline __u32 shatomic_chunk_capacity(__u32 width)
+{
+	return SHATOMIC_CHUNK_ROWS / shatomic_value_entries(width);
+}
 
 /*
  * The lane, of @lanes, of the aligned 8-byte word that @offset lies in. The

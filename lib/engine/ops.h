@@ -36,11 +36,11 @@
  * X(CONSTANT, name, traits, kind, builtin, result, holds, after)
  *
  * kind is how a word that is an integer of the machine is operated on, see
- * run.c; with the kinds RMW builtin is the one instruction that does it. The
+ * run.c; with the kind RMW, builtin is the one instruction that does it. The
  * rest says what the operation means, for words that are not: what the result
- * is, whether the word is changed at all, and to what. It is in terms of
- * seen, what was seen in the word; next, what it becomes; and o, the row's
- * operands (struct operands), all of which are as wide as the word.
+ * is, whether the word is changed at all, and to what. It is in terms of seen,
+ * what was seen in the word; next, what it becomes; and o, the row's operands,
+ * all of which are as wide as the word (struct operands in evaluate.h).
  */
 #define SHATOMIC_OPS(X)                                                       \
 	X(GET, get, SHATOMIC_OP_COMMUTES | SHATOMIC_OP_IS_BITWISE, LOAD, ,    \
@@ -105,9 +105,9 @@
 	  (seen & ~o->mask) | (o->operand & o->mask))                         \
 	X(TEST_AND_SET_BIT, test_and_set_bit, SHATOMIC_OP_IS_BIT, RMW,        \
 	  atomic_fetch_set_bit, seen >> o->operand & 1, true,                 \
-	  seen | (__u64)1 << o->operand)                                      \
+	  seen | o->one << o->operand)                                      \
 	X(TEST_AND_CLEAR_BIT, test_and_clear_bit, SHATOMIC_OP_IS_BIT, RMW,    \
 	  atomic_fetch_clear_bit, seen >> o->operand & 1, true,               \
-	  seen & ~((__u64)1 << o->operand))
+	  seen & ~(o->one << o->operand))
 
 #endif /* SHATOMIC_ENGINE_OPS_H */

@@ -8,19 +8,13 @@
  */
 #include "engine.h"
 
+#define SHATOMIC_INTEGER __u64
+#include "evaluate.h"
+
 typedef void run_fn(const struct shatomic_memory *self,
 		    const struct shatomic_rows *rows, __u32 width);
 
-/* The operands of one row, as far as its operation has them. */
-struct operands {
-	__u64 operand;
-	__u64 comparand;
-	__u64 mask;
-	__u64 comparand_mask;
-	__u64 sign; /* the word's highest bit */
-};
-
-/* Load them, cut to the width whose bits @all are. */
+/* The operands of a row, cut to the width whose bits @all are. */
 static __always_inline struct operands
 operands_of(const struct shatomic_rows *rows, __u64 i, __u32 traits, __u64 all)
 {
@@ -34,32 +28,9 @@ operands_of(const struct shatomic_rows *rows, __u64 i, __u32 traits, __u64 all)
 		.comparand_mask = traits & SHATOMIC_OP_HAS_COMPARAND_MASK ?
 					  rows->comparand_masks[i] & all : 0,
 		.sign = all ^ (all >> 1),
+		.one = 1,
 	};
 }
-
-/*
- * What an operation makes of a word in which it saw @seen; @all are the bits
- * of the word. Returns whether the word is to be changed.
- */
-typedef bool evaluate_fn(const struct operands *o, __u64 all,
-			 __u64 seen, __u64 *next, __u64 *result);
-
-#define DEFINE_EVALUATE(constant, name, traits, kind, builtin, result_,       \
-			holds, after)                                         \
-	static __always_inline bool                                           \
-	evaluate_##name(const struct operands *o, __u64 all,         \
-			__u64 seen, __u64 *next_, __u64 *result)              \
-	{                                                                     \
-		__u64 next = (after) & all;                                   \
-									      \
-		(void)o;                                                      \
-		(void)seen;                                                   \
-		*next_ = next;                                                \
-		*result = (result_);                                          \
-		return holds;                                                 \
-	}
-
-SHATOMIC_OPS(DEFINE_EVALUATE)
 
 static inline void *self_at(const struct shatomic_memory *self,
 			    const struct shatomic_rows *rows, __u64 i)
@@ -338,6 +309,10 @@ void shatomic_run_rows(const struct shatomic_memory *self,
 	__u32 op = rows->op, width = rows->width;
 	__u64 first, end;
 
+	if (width == SHATOMIC_DOUBLE_WIDTH) {
+		shatomic_run_doubles(self, rows);
+		return;
+	}
 	if (!rows->ops && !rows->widths) {
 		run_uniform(self, rows, op, width);
 		return;

@@ -34,6 +34,7 @@ enum shatomic_plan shatomic_plan_rows(const struct shatomic_rows *rows,
 struct shatomic_rows shatomic_rows_slice(const struct shatomic_rows *rows,
 					 __u64 first, __u64 count)
 {
+	__u32 entries = shatomic_value_entries(rows->width);
 	struct shatomic_rows slice = *rows;
 
 	slice.count = count;
@@ -43,15 +44,15 @@ struct shatomic_rows shatomic_rows_slice(const struct shatomic_rows *rows,
 	if (slice.widths)
 		slice.widths += first;
 	if (slice.operands)
-		slice.operands += first;
+		slice.operands += first * entries;
 	if (slice.comparands)
-		slice.comparands += first;
+		slice.comparands += first * entries;
 	if (slice.masks)
-		slice.masks += first;
+		slice.masks += first * entries;
 	if (slice.comparand_masks)
-		slice.comparand_masks += first;
+		slice.comparand_masks += first * entries;
 	if (slice.results)
-		slice.results += first;
+		slice.results += first * entries;
 	if (slice.statuses)
 		slice.statuses += first;
 	if (slice.peer_indexes)
@@ -83,10 +84,21 @@ struct shatomic_rows shatomic_chunk_rows(struct shatomic_chunk *chunk,
 	return rows;
 }
 
+/* Move a row's value, of so many entries, to where the row is kept. */
+static inline void keep_value(__u64 *column, __u32 to, __u32 from,
+			      __u32 entries)
+{
+	__u32 i;
+
+	for (i = 0; column && i < entries; i++)
+		column[to * entries + i] = column[from * entries + i];
+}
+
 void shatomic_chunk_keep_lane(struct shatomic_chunk *chunk,
 			      struct shatomic_rows *rows, __u32 lane,
 			      __u32 lanes)
 {
+	__u32 entries = shatomic_value_entries(rows->width);
 	__u32 kept = 0, i;
 
 	for (i = 0; i < rows->count; i++) {
@@ -98,15 +110,13 @@ void shatomic_chunk_keep_lane(struct shatomic_chunk *chunk,
 			chunk->ops[kept] = chunk->ops[i];
 		if (rows->widths)
 			chunk->widths[kept] = chunk->widths[i];
-		if (rows->operands)
-			chunk->operands[kept] = chunk->operands[i];
-		if (rows->comparands)
-			chunk->comparands[kept] = chunk->comparands[i];
-		if (rows->masks)
-			chunk->masks[kept] = chunk->masks[i];
-		if (rows->comparand_masks)
-			chunk->comparand_masks[kept] =
-				chunk->comparand_masks[i];
+		keep_value(rows->operands ? chunk->operands : NULL, kept, i,
+			   entries);
+		keep_value(rows->comparands ? chunk->comparands : NULL, kept,
+			   i, entries);
+		keep_value(rows->masks ? chunk->masks : NULL, kept, i, entries);
+		keep_value(rows->comparand_masks ? chunk->comparand_masks :
+						   NULL, kept, i, entries);
 		kept++;
 	}
 	rows->count = kept;

@@ -463,15 +463,19 @@ enum shatomic_batch_flags {
  * @size: sizeof(struct shatomic_ioc_batch)
  * @flags: enum shatomic_batch_flags
  * @op: enum shatomic_op for all rows; must be 0 when @ops is given.
- * @width: Width for all rows in bytes, 1 to 8; must be 0 when @widths is given.
- *	A row's word lies inside one aligned 8-byte word: its offset modulo 8
- *	plus its width is at most 8. Words of 1, 2, 4 and 8 bytes whose offset
- *	is a multiple of their width are fastest: one instruction each.
+ * @width: Width for all rows in bytes, 1 to 8 or 16; must be 0 when @widths is
+ *	given. Up to 8, a row's word lies inside one aligned 8-byte word: its
+ *	offset modulo 8 plus its width is at most 8. Words of 1, 2, 4 and 8
+ *	bytes whose offset is a multiple of their width are fastest: one
+ *	instruction each. Words of 16 bytes, which a machine has where INFO's
+ *	op_widths says so, have offsets that are multiples of 16; their
+ *	operands, comparands, masks and results are two entries a row, the
+ *	lower half first.
  * @parallelism: Most CPUs to use, 0 to choose.
  * @peer_count: Number of entries in @peers, 0 to SHATOMIC_MAX_PEERS.
  * @rows: Number of rows, and so of entries in each column.
  * @ops: Column of __u8, optional: each row's operation.
- * @widths: Column of __u8, optional: each row's width in bytes.
+ * @widths: Column of __u8, optional: each row's width in bytes, 1 to 8.
  * @offsets: Column of __u64: each row's offset in the region, in bytes.
  * @operands: Column of __u64: each row's operand, of which the low width bytes
  *	count (as an integer, in any byte order). Needed when any row's
