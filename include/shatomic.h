@@ -37,9 +37,11 @@
 
 #include "shatomic/batch.h"
 #include "shatomic/byte_batch.h"
+#include "shatomic/object.h"
 #include "shatomic/op.h"
 #include "shatomic/region.h"
 #include "shatomic/single.h"
 #include "shatomic/typed.h"
+#include "shatomic/wait.h"
 
 #endif /* SHATOMIC_H */

@@ -141,6 +141,13 @@ int shatomic_run_mapped(const struct shatomic_region *region,
 /* single.c */
 
 /*
+ * Whether there is such a word, of 1 to 8 bytes; 0, or -EINVAL or -ERANGE after
+ * shatomic_fail().
+ */
+int shatomic_check_single(const struct shatomic_region *region, uint64_t offset,
+			  unsigned int width);
+
+/*
  * Run one operation without a peer on the mapping of @region. Values are
  * integers. @result, and @held, which tells whether a condition held, may be
  * NULL. 0 or a negative errno value after shatomic_fail().
@@ -153,6 +160,11 @@ int shatomic_run_single(const struct shatomic_region *region, unsigned int op,
 
 /* Set the [out] fields of a batch to what they are before it is run. */
 void shatomic_byte_batch_reset(struct shatomic_byte_batch *batch);
+
+/* object.c */
+
+/* Whether there is such an object; as shatomic_object_init() otherwise. */
+int shatomic_object_check(const struct shatomic_object *object);
 
 /* batch_error.c */
 

@@ -113,6 +113,28 @@ static int without_condition(int held)
 	return held < 0 ? held : 0;
 }
 
+int shatomic_check_single(const struct shatomic_region *region, uint64_t offset,
+			  unsigned int width)
+{
+	const struct single single = { .offset = offset };
+	const struct shatomic_rows rows = {
+		.op = SHATOMIC_OP_GET,
+		.width = width,
+		.count = 1,
+		.offsets = (const __u64 *)&single.offset,
+	};
+	struct shatomic_row_error error;
+	bool has_fields;
+	int err;
+
+	if (!region)
+		return shatomic_fail(EINVAL, "region is NULL");
+	if (!shatomic_width_is_supported(width))
+		return shatomic_fail(EINVAL, "width %u is not 1 to 8", width);
+	err = shatomic_check_rows(&region->memory, &rows, &has_fields, &error);
+	return err ? fail_check(err, region, &single, &rows, &error) : 0;
+}
+
 int shatomic_run_single(const struct shatomic_region *region, unsigned int op,
 			uint64_t offset, unsigned int width, uint64_t operand,
 			uint64_t comparand, uint64_t *result, bool *held)
