@@ -37,6 +37,7 @@
 
 #include "shatomic/batch.h"
 #include "shatomic/byte_batch.h"
+#include "shatomic/file.h"
 #include "shatomic/object.h"
 #include "shatomic/op.h"
 #include "shatomic/region.h"

@@ -17,8 +17,26 @@
 #include "engine/engine.h"
 
 #include <pthread.h>
+#include <sys/stat.h>
 
 #define SHATOMIC_HUGE_PAGE_SIZE ((size_t)2 << 20)
+
+/* Room for the name of a file of shm.c. */
+#define SHATOMIC_SHM_NAME_SIZE (SHATOMIC_NAME_SIZE + 16)
+
+/**
+ * struct shatomic_file - The file that a standalone region stands on
+ * @fd: The file, or -1.
+ * @made: Whether it was made with the region.
+ * @directory: Its directory when it was, else -1.
+ * @named_on_disk: Whether that has been synced since.
+ */
+struct shatomic_file {
+	int fd;
+	bool made;
+	int directory;
+	bool named_on_disk;
+};
 
 /**
  * struct shatomic_region - What a handle leads to
@@ -26,8 +44,13 @@
  * @memory: Where it is mapped; @memory.base is NULL until it is.
  * @fd: Its descriptor, or -1.
  * @pinned: Whether its memory cannot be swapped out.
- * @async_free: Whether shatomic_close() leaves unmapping to a thread.
+ * @async_free: Whether it is known to be made with SHATOMIC_CREATE_ASYNC_FREE.
+ * @close_by_thread: Whether shatomic_close() leaves unmapping to a thread.
+ * @file: The file that it stands on.
  * @name: Its name, "" when it has none.
+ * @published: Whether this handle has let it be found by its name.
+ * @hidden: Backend memfd: its file's name in shm.c until it is published, else
+ *	"".
  */
 struct shatomic_region {
 	const struct shatomic_backend_ops *ops;
@@ -35,13 +58,21 @@ struct shatomic_region {
 	int fd;
 	bool pinned;
 	bool async_free;
+	bool close_by_thread;
+	struct shatomic_file file;
 	char name[SHATOMIC_NAME_SIZE];
+	bool published;
+	char hidden[SHATOMIC_SHM_NAME_SIZE];
 };
 
 /**
  * struct shatomic_backend_ops - A backend
  * @backend: Which one.
- * @create: Make a region and map it.
+ * @create: Make a region of zeros and map it. Nobody else sees its name yet.
+ * @publish: Let it be found by its name, which it has; -EEXIST when that is
+ *	taken.
+ * @discard: Take back its name, published or not, when creating it has failed.
+ *	It keeps no sentence.
  * @open: Map the region with a name.
  * @import: Map the region that @region->fd is; -EBADF when it is none of this
  *	backend.
@@ -51,14 +82,17 @@ struct shatomic_region {
  * @run_batch: Run a batch; its [out] fields have been reset and its peers
  *	checked.
  *
- * Each returns 0, or a negative errno value after shatomic_fail(). @create,
- * @open and @import get a blank region and on failure leave it for
- * region.c to release, however far they came. Arguments have been checked.
+ * Those that return int return 0, or a negative errno value after
+ * shatomic_fail(). @create, @open and @import get a blank region and on failure
+ * leave it for region.c to release, however far they came. Arguments have been
+ * checked.
  */
 struct shatomic_backend_ops {
 	enum shatomic_backend backend;
 	int (*create)(const struct shatomic_create_options *options,
 		      struct shatomic_region *region);
+	int (*publish)(struct shatomic_region *region);
+	void (*discard)(struct shatomic_region *region);
 	int (*open)(const char *name, unsigned int flags,
 		    struct shatomic_region *region);
 	int (*import)(struct shatomic_region *region);
@@ -101,6 +135,61 @@ int shatomic_map_region(struct shatomic_region *region);
 /* How many bytes of the mapping of @memory lie in huge pages. */
 size_t shatomic_mapped_huge_bytes(const struct shatomic_memory *memory);
 
+/* content.c */
+
+/**
+ * struct shatomic_content - What a new region begins with
+ * @fd: The file previous_path, or -1.
+ * @stat: What it is.
+ * @bytes: The bytes without a file.
+ * @size: How many bytes.
+ */
+struct shatomic_content {
+	int fd;
+	struct stat stat;
+	const unsigned char *bytes;
+	__u64 size;
+};
+
+/*
+ * Check what options say of the first content, and open it. On success
+ * shatomic_content_close() ends it.
+ */
+int shatomic_content_open(const struct shatomic_create_options *options,
+			  struct shatomic_content *content);
+void shatomic_content_close(struct shatomic_content *content);
+
+/*
+ * Write it to a region of zeros that nobody else sees. @options->length is
+ * still 0 when the content gave the region its size.
+ */
+int shatomic_content_fill(const struct shatomic_create_options *options,
+			  const struct shatomic_content *content,
+			  const struct shatomic_memory *memory);
+
+/* file.c */
+
+/*
+ * Open a regular file with the flags of open(2), and tell what it is. Returns
+ * a descriptor, or -EISDIR, -EINVAL or what open(2) answered; @field says in
+ * the sentence what the path is.
+ */
+int shatomic_open_regular(const char *field, const char *path, int flags,
+			  struct stat *stat);
+
+/*
+ * Open or make the file standalone_path. On failure too,
+ * shatomic_file_remove() and shatomic_file_close() take the rest.
+ */
+int shatomic_file_attach(const struct shatomic_create_options *options,
+			 const struct shatomic_content *content,
+			 struct shatomic_file *file);
+
+/* Remove the file again if it was made. */
+void shatomic_file_remove(const struct shatomic_create_options *options,
+			  const struct shatomic_file *file);
+void shatomic_file_close(struct shatomic_file *file);
+
 /* limit.c */
 
 /* Room for what shatomic_limit_text() says. */
@@ -112,9 +201,6 @@ void shatomic_limit_text(unsigned int limit,
 
 /* shm.c: the files of named regions of the memfd backend. */
 
-/* Room for the name of such a file. */
-#define SHATOMIC_SHM_NAME_SIZE (SHATOMIC_NAME_SIZE + 16)
-
 /* A new empty file under a name that no region can have, which it tells. */
 int shatomic_shm_create(const char *name, mode_t mode,
 			char hidden[SHATOMIC_SHM_NAME_SIZE], int *fd);
@@ -124,6 +210,9 @@ int shatomic_shm_publish(const char *hidden, const char *name);
 
 /* Remove a file that is not to be published. */
 void shatomic_shm_discard(const char *hidden);
+
+/* Remove one that has been, keeping no sentence. */
+void shatomic_shm_withdraw(const char *name);
 
 int shatomic_shm_open(const char *name, bool writable, int *fd);
 int shatomic_shm_unlink(const char *name);

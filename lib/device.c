@@ -62,14 +62,18 @@ static int device_ioctl(int device, unsigned long command, void *arg)
 	return err;
 }
 
+static int fail_taken(const char *name)
+{
+	return shatomic_fail(EEXIST, "the name '%s' is taken", name);
+}
+
 static int fail_create(int err, const struct shatomic_create_options *options,
 		       unsigned int limit)
 {
 	unsigned long long length = options->length;
 
 	if (err == EEXIST)
-		return shatomic_fail(err, "the name '%s' is taken",
-				     options->name);
+		return fail_taken(options->name);
 	if ((err == EPERM || err == ENOMEM) && limit) {
 		char text[SHATOMIC_LIMIT_TEXT_SIZE];
 
@@ -121,6 +125,7 @@ static int attach(struct shatomic_region *region)
 	region->memory.size = info.region_size;
 	region->memory.writable = !(info.open_flags & SHATOMIC_OPEN_READ_ONLY);
 	region->pinned = true;
+	region->async_free = info.create_flags & SHATOMIC_CREATE_ASYNC_FREE;
 	memcpy(region->name, info.name, sizeof(region->name));
 	return shatomic_map_region(region);
 }
@@ -130,16 +135,19 @@ static int create(const struct shatomic_create_options *options,
 {
 	struct shatomic_ioc_create arg = {
 		.size = sizeof(arg),
-		/* The device always pins. */
-		.flags = options->flags & ~SHATOMIC_CREATE_PINNED,
+		/* The rest is the library's; the device always pins. */
+		.flags = options->flags &
+			 (SHATOMIC_CREATE_HUGE | SHATOMIC_CREATE_ASYNC_FREE),
 		.region_size = options->length,
 		.fd = -1,
 		.mode = options->mode,
 	};
 	int device, err;
 
-	if (options->name)
+	if (options->name) {
+		arg.flags |= SHATOMIC_CREATE_UNPUBLISHED;
 		memcpy(arg.name, options->name, strlen(options->name));
+	}
 	device = open_device();
 	if (device < 0)
 		return device;
@@ -148,6 +156,32 @@ static int create(const struct shatomic_create_options *options,
 		return fail_create(err, options, arg.limit);
 	region->fd = arg.fd;
 	return attach(region);
+}
+
+static int publish(struct shatomic_region *region)
+{
+	struct shatomic_ioc_publish arg = { .size = sizeof(arg) };
+	int err = ioctl(region->fd, SHATOMIC_IOC_PUBLISH, &arg) ? errno : 0;
+
+	if (err == EEXIST)
+		return fail_taken(region->name);
+	if (err)
+		return shatomic_fail(err, DEVICE ": naming '%s': %s",
+				     region->name, strerror(err));
+	return 0;
+}
+
+static void discard(struct shatomic_region *region)
+{
+	struct shatomic_ioc_unlink arg = { .size = sizeof(arg) };
+	int device;
+
+	if (!region->published)
+		return;
+	memcpy(arg.name, region->name, sizeof(arg.name));
+	device = open(DEVICE, O_RDWR | O_CLOEXEC);
+	if (device >= 0)
+		device_ioctl(device, SHATOMIC_IOC_UNLINK, &arg);
 }
 
 static int open_named(const char *name, unsigned int flags,
@@ -327,6 +361,8 @@ static int run_batch(const struct shatomic_region *region,
 const struct shatomic_backend_ops shatomic_device_ops = {
 	.backend = SHATOMIC_BACKEND_DEVICE,
 	.create = create,
+	.publish = publish,
+	.discard = discard,
 	.open = open_named,
 	.import = attach,
 	.unlink = unlink_named,

@@ -213,12 +213,21 @@ static int create_named(const struct shatomic_create_options *options,
 	if (err)
 		return err;
 	strcpy(region->name, options->name);
-	err = fill(region, options->flags);
-	if (!err)
-		err = shatomic_shm_publish(hidden, options->name);
-	if (err)
-		shatomic_shm_discard(hidden);
-	return err;
+	strcpy(region->hidden, hidden);
+	return fill(region, options->flags);
+}
+
+static int publish(struct shatomic_region *region)
+{
+	return shatomic_shm_publish(region->hidden, region->name);
+}
+
+static void discard(struct shatomic_region *region)
+{
+	if (region->published)
+		shatomic_shm_withdraw(region->name);
+	else if (region->hidden[0])
+		shatomic_shm_discard(region->hidden);
 }
 
 static int create_unnamed(const struct shatomic_create_options *options,
@@ -255,6 +264,7 @@ static int create(const struct shatomic_create_options *options,
 	 * others.
 	 */
 	region->async_free = options->flags & SHATOMIC_CREATE_ASYNC_FREE;
+	region->close_by_thread = region->async_free;
 	if (options->name)
 		return create_named(options, region);
 	return create_unnamed(options, region);
@@ -334,6 +344,8 @@ static int get_info(const struct shatomic_region *region,
 const struct shatomic_backend_ops shatomic_memfd_ops = {
 	.backend = SHATOMIC_BACKEND_MEMFD,
 	.create = create,
+	.publish = publish,
+	.discard = discard,
 	.open = open_named,
 	.import = import,
 	.unlink = shatomic_shm_unlink,

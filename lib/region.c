@@ -14,7 +14,7 @@
 
 #define CREATE_FLAGS                                        \
 	(SHATOMIC_CREATE_HUGE | SHATOMIC_CREATE_ASYNC_FREE | \
-	 SHATOMIC_CREATE_PINNED)
+	 SHATOMIC_CREATE_PINNED | SHATOMIC_CREATE_REMOVE_PREVIOUS_FILE)
 
 static int choose_by_environment(const char *value,
 				 const struct shatomic_backend_ops **ops)
@@ -88,6 +88,8 @@ new_region(const struct shatomic_backend_ops *ops)
 	}
 	region->ops = ops;
 	region->fd = -1;
+	region->file.fd = -1;
+	region->file.directory = -1;
 	return region;
 }
 
@@ -97,6 +99,7 @@ static void release_region(struct shatomic_region *region)
 		munmap(region->memory.base, region->memory.size);
 	if (region->fd >= 0)
 		close(region->fd);
+	shatomic_file_close(&region->file);
 	free(region);
 }
 
@@ -122,8 +125,6 @@ static int check_create(const struct shatomic_create_options *options)
 	if (options->flags & ~CREATE_FLAGS)
 		return shatomic_fail(EOPNOTSUPP, "flags has unknown bits 0x%x",
 				     options->flags & ~CREATE_FLAGS);
-	if (!options->length)
-		return shatomic_fail(EINVAL, "length is 0");
 	if (!options->name)
 		return options->mode ? shatomic_fail(EINVAL,
 						     "mode is given without a name") :
@@ -134,12 +135,88 @@ static int check_create(const struct shatomic_create_options *options)
 	return check_name(options->name);
 }
 
+static __u64 length_of(const struct shatomic_create_options *options,
+		       const struct shatomic_content *content)
+{
+	if (options->length)
+		return options->length;
+	return content->size ? content->size : 1;
+}
+
+static int make_empty(const struct shatomic_create_options *options,
+		      const struct shatomic_content *content,
+		      struct shatomic_region *made)
+{
+	struct shatomic_create_options wanted = *options;
+
+	wanted.length = length_of(options, content);
+	if (wanted.name && !wanted.mode)
+		wanted.mode = 0600;
+	return made->ops->create(&wanted, made);
+}
+
+static int remove_previous_file(const struct shatomic_create_options *options)
+{
+	int err;
+
+	if (!(options->flags & SHATOMIC_CREATE_REMOVE_PREVIOUS_FILE) ||
+	    !unlink(options->previous_path))
+		return 0;
+	err = errno;
+	return shatomic_fail(err, "removing previous_path '%s': %s",
+			     options->previous_path, strerror(err));
+}
+
+/*
+ * What can be taken back comes first, and removing a file, which cannot, last.
+ * It is rare that only that fails: who opened the region by its name meanwhile
+ * then has one without a name.
+ */
+static int make(const struct shatomic_create_options *options,
+		const struct shatomic_content *content,
+		struct shatomic_region *made)
+{
+	int err;
+
+	err = make_empty(options, content, made);
+	if (!err)
+		err = shatomic_content_fill(options, content, &made->memory);
+	if (!err && options->standalone_path)
+		err = shatomic_file_attach(options, content, &made->file);
+	if (!err && options->name) {
+		err = made->ops->publish(made);
+		made->published = !err;
+	}
+	if (!err)
+		err = remove_previous_file(options);
+	if (err) {
+		made->ops->discard(made);
+		shatomic_file_remove(options, &made->file);
+	}
+	return err;
+}
+
+static int create(const struct shatomic_create_options *options,
+		  const struct shatomic_content *content,
+		  struct shatomic_region **region)
+{
+	const struct shatomic_backend_ops *ops;
+	struct shatomic_region *made;
+	int err;
+
+	err = choose_backend(options->backend, &ops);
+	if (err)
+		return err;
+	made = new_region(ops);
+	if (!made)
+		return -ENOMEM;
+	return finish(make(options, content, made), made, region);
+}
+
 int shatomic_create(const struct shatomic_create_options *options,
 		    struct shatomic_region **region)
 {
-	const struct shatomic_backend_ops *ops;
-	struct shatomic_create_options wanted;
-	struct shatomic_region *made;
+	struct shatomic_content content;
 	int err;
 
 	if (!options || !region)
@@ -147,16 +224,12 @@ int shatomic_create(const struct shatomic_create_options *options,
 	err = check_create(options);
 	if (err)
 		return err;
-	err = choose_backend(options->backend, &ops);
+	err = shatomic_content_open(options, &content);
 	if (err)
 		return err;
-	wanted = *options;
-	if (wanted.name && !wanted.mode)
-		wanted.mode = 0600;
-	made = new_region(ops);
-	if (!made)
-		return -ENOMEM;
-	return finish(ops->create(&wanted, made), made, region);
+	err = create(options, &content, region);
+	shatomic_content_close(&content);
+	return err;
 }
 
 int shatomic_open(enum shatomic_backend backend, const char *name,
@@ -218,7 +291,7 @@ void shatomic_close(struct shatomic_region *region)
 {
 	if (!region)
 		return;
-	if (region->async_free &&
+	if (region->close_by_thread &&
 	    !shatomic_thread_start(NULL, release_region_thread, region))
 		return;
 	release_region(region);
@@ -261,6 +334,22 @@ void *shatomic_buf(const struct shatomic_region *region, size_t *size)
 	if (size)
 		*size = region->memory.size;
 	return region->memory.base;
+}
+
+size_t shatomic_size(const struct shatomic_region *region)
+{
+	if (!region) {
+		shatomic_fail(EINVAL, "region is NULL");
+		return 0;
+	}
+	return region->memory.size;
+}
+
+int shatomic_dealloc_async(const struct shatomic_region *region)
+{
+	if (!region)
+		return shatomic_fail(EINVAL, "region is NULL");
+	return region->async_free;
 }
 
 static int check_word(const struct shatomic_region *region, uint64_t offset,

@@ -98,6 +98,14 @@ void shatomic_shm_discard(const char *hidden)
 	unlink(path);
 }
 
+void shatomic_shm_withdraw(const char *name)
+{
+	char path[PATH_SIZE];
+
+	path_of(name, path);
+	unlink(path);
+}
+
 static int fail_with_path(int err, const char *path, const char *name)
 {
 	switch (err) {

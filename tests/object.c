@@ -5,6 +5,8 @@
  */
 #include "common.h"
 
+#include <sched.h>
+
 #define REGION_BYTES 64
 /* What lies around the words under test. */
 #define FILLER 0xa5
@@ -555,6 +557,19 @@ TEST_F(object, strings_of_every_width_and_place)
 	}
 }
 
+/* Where processes that are to meet wait for each other. */
+#define GATE_AT 56
+
+/* Be one of @count who begin at the same time. */
+static void meet(unsigned char *memory, unsigned int count)
+{
+	uint32_t *here = (uint32_t *)(memory + GATE_AT);
+
+	shatomic_fetch_and_add_u32(here, 1);
+	while (shatomic_get_u32(here) < count)
+		sched_yield();
+}
+
 /*
  * Whoever reads sees a string that somebody stored, whole: size and content are
  * of the same one.
@@ -566,7 +581,7 @@ static bool is_whole(const struct shatomic_value *value, unsigned int width)
 	return value->size < width && same_value(&wanted, value);
 }
 
-#define STRING_ROUNDS 5000
+#define STRING_ROUNDS 20000
 
 static int change_strings(const struct shatomic_object *object,
 			  unsigned int first)
@@ -611,9 +626,12 @@ static void meet_on_string(struct __test_metadata *_metadata,
 	for (i = 0; i < COUNT_OF(children); i++) {
 		children[i] = fork();
 		ASSERT_LE(0, children[i]);
-		if (!children[i])
+		if (!children[i]) {
+			meet(self->memory, 1 + COUNT_OF(children));
 			_exit(change_strings(&object, i));
+		}
 	}
+	meet(self->memory, 1 + COUNT_OF(children));
 	for (i = 0; i < STRING_ROUNDS; i++) {
 		ASSERT_EQ(0, shatomic_object_get(&object, &seen));
 		ASSERT_TRUE(is_whole(&seen, width));
@@ -680,7 +698,7 @@ TEST_F(object, words_that_hold_no_string)
  */
 
 #define ADDERS 4
-#define ADDITIONS 5000
+#define ADDITIONS 100000
 
 static int add_many(const struct shatomic_object *sum,
 		    const struct shatomic_object *count,
@@ -700,7 +718,7 @@ static int add_many(const struct shatomic_object *sum,
 	return 0;
 }
 
-/* An odd number of turns in all leaves a bool true. */
+/* An even number of turns in all leaves a bool false. */
 TEST_F_TIMEOUT(object, totals_are_exact, 120)
 {
 	struct shatomic_object sum, count, toggle;
@@ -715,8 +733,10 @@ TEST_F_TIMEOUT(object, totals_are_exact, 120)
 	for (i = 0; i < ADDERS; i++) {
 		children[i] = fork();
 		ASSERT_LE(0, children[i]);
-		if (!children[i])
+		if (!children[i]) {
+			meet(self->memory, ADDERS);
 			_exit(add_many(&sum, &count, &toggle));
+		}
 	}
 	for (i = 0; i < ADDERS; i++)
 		EXPECT_EQ(0, wait_child(children[i]));
@@ -1380,6 +1400,7 @@ TEST_F(rows, lie_close_without_a_stride)
 {
 	unsigned int i;
 
+	memset(self->values, '.', sizeof(self->values));
 	for (i = 0; i < ROWS; i++)
 		memcpy(self->values + 5 * i, new_bytes, 5);
 	memcpy(self->values, "first", 5);

@@ -69,8 +69,7 @@ TEST(bad_options_are_refused)
 		struct shatomic_create_options options;
 		int err;
 	} cases[] = {
-		{ { .length = 0 }, -EINVAL },
-		{ { .length = 8, .flags = 1U << 30 }, -EOPNOTSUPP },
+		{ { .length = 8, .flags = 1U << 29 }, -EOPNOTSUPP },
 		{ { .length = 8, .backend = 9 }, -EOPNOTSUPP },
 		{ { .length = 8, .mode = 0600 }, -EINVAL },
 		{ { .length = 8, .name = "x", .mode = 01777 }, -EINVAL },
@@ -103,6 +102,17 @@ TEST(bad_options_are_refused)
 	}
 	EXPECT_EQ(-EINVAL, shatomic_create(NULL, &region));
 	EXPECT_EQ(-EINVAL, shatomic_create(&cases[0].options, NULL));
+}
+
+TEST(a_length_of_zero_stands_for_one)
+{
+	struct shatomic_region *region = new_region(0);
+
+	ASSERT_NE(NULL, region);
+	EXPECT_EQ(1, shatomic_size(region));
+	EXPECT_EQ(0, *(unsigned char *)shatomic_buf(region, NULL));
+	shatomic_close(region);
+	EXPECT_EQ(0, shatomic_size(NULL));
 }
 
 TEST(words_have_addresses)
@@ -249,10 +259,18 @@ TEST(freed_asynchronously)
 	struct shatomic_create_options options = {
 		.length = 4 << 20, .flags = SHATOMIC_CREATE_ASYNC_FREE,
 	};
-	struct shatomic_region *region;
+	struct shatomic_region *region, *other;
 	int fd, i;
 
 	ASSERT_EQ(0, shatomic_create(&options, &region));
+	EXPECT_EQ(1, shatomic_dealloc_async(region));
+	ASSERT_EQ(0, shatomic_import(shatomic_fd(region), &other));
+	EXPECT_EQ(on_device(region), shatomic_dealloc_async(other));
+	shatomic_close(other);
+	other = new_region(1);
+	EXPECT_EQ(0, shatomic_dealloc_async(other));
+	shatomic_close(other);
+	EXPECT_EQ(-EINVAL, shatomic_dealloc_async(NULL));
 	memset(shatomic_buf(region, NULL), 1, 4 << 20);
 	fd = shatomic_fd(region);
 	shatomic_close(region);

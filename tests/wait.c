@@ -49,11 +49,12 @@ struct waiter {
 static void *wait_for(void *arg)
 {
 	struct waiter *waiter = arg;
+	int ret = shatomic_wait(waiter->region, waiter->offset, waiter->width,
+				waiter->expected,
+				waiter->timeout ? waiter->timeout : &too_long);
 
-	waiter->ret = shatomic_wait(waiter->region, waiter->offset,
-				    waiter->width, waiter->expected,
-				    waiter->timeout ? waiter->timeout :
-						      &too_long);
+	/* Some look at it before they join. */
+	__atomic_store_n(&waiter->ret, ret, __ATOMIC_RELAXED);
 	return NULL;
 }
 

@@ -18,7 +18,8 @@ extern "C" {
 
 /**
  * enum shatomic_type - Types of objects
- * @SHATOMIC_TYPE_BOOL: True or false; 1 byte. A byte that is not 0 is true.
+ * @SHATOMIC_TYPE_BOOL: True or false; 1 byte. A byte that is not 0 is true;
+ *	operations between objects and words copy and compare it as it is.
  * @SHATOMIC_TYPE_INT: Signed integer of 1 to 8 bytes, two's complement.
  * @SHATOMIC_TYPE_UINT: Unsigned integer of 1 to 8 bytes.
  * @SHATOMIC_TYPE_FLOAT: double; 8 bytes.
@@ -101,7 +102,8 @@ int shatomic_object_init(struct shatomic_object *object,
  *
  * The functions on objects return -EINVAL for a NULL, for a value that is not
  * of the object's type, and for a word that holds no value of the type (a size
- * beyond the object's, which only something else can have written there);
+ * beyond the object's, or bytes beyond the size, which only something else can
+ * have written there);
  * -ERANGE for a number or a size that the object's width does not hold; -EACCES
  * when they write and the region is open read-only; -EOPNOTSUPP for an
  * operation that the type does not have. Each is one atomic, sequentially

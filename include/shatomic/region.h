@@ -41,19 +41,72 @@ enum shatomic_backend {
  */
 #define SHATOMIC_CREATE_PINNED (1U << 31)
 
+/**
+ * define SHATOMIC_CREATE_REMOVE_PREVIOUS_FILE - Remove previous_path
+ *
+ * Goes with enum shatomic_create_flags, and with a source of
+ * SHATOMIC_SOURCE_FILE: once the region has been created, with the file's
+ * content in it, the file's path is removed. A creation that fails removes
+ * nothing.
+ */
+#define SHATOMIC_CREATE_REMOVE_PREVIOUS_FILE (1U << 30)
+
+/**
+ * enum shatomic_source - Where a region's first content comes from
+ * @SHATOMIC_SOURCE_PARAMETER: The bytes at initial.
+ * @SHATOMIC_SOURCE_FILE: The file previous_path.
+ */
+enum shatomic_source {
+	SHATOMIC_SOURCE_PARAMETER	= 0,
+	SHATOMIC_SOURCE_FILE		= 1,
+};
+
+/**
+ * enum shatomic_direction - An end of a sequence of bytes
+ * @SHATOMIC_DIRECTION_NONE: Not said.
+ * @SHATOMIC_DIRECTION_LEFT: That of the lowest offset.
+ * @SHATOMIC_DIRECTION_RIGHT: That of the highest offset.
+ */
+enum shatomic_direction {
+	SHATOMIC_DIRECTION_NONE		= 0,
+	SHATOMIC_DIRECTION_LEFT		= 1,
+	SHATOMIC_DIRECTION_RIGHT	= 2,
+};
+
 /** struct shatomic_region - A handle to a region; opaque. */
 struct shatomic_region;
 
 /**
  * struct shatomic_create_options - What kind of region shatomic_create() makes
  * @backend: What its memory comes from.
- * @flags: enum shatomic_create_flags, SHATOMIC_CREATE_PINNED.
- * @length: Size in bytes, at least 1.
+ * @flags: enum shatomic_create_flags without SHATOMIC_CREATE_UNPUBLISHED,
+ *	SHATOMIC_CREATE_PINNED, SHATOMIC_CREATE_REMOVE_PREVIOUS_FILE.
+ * @length: Size in bytes; 0 stands for that of the first content, or for 1
+ *	when that is empty.
  * @name: A name by which other processes open it, as
  *	SHATOMIC_NAME_SIZE describes, or NULL. The region then stays until
- *	shatomic_unlink().
+ *	shatomic_unlink(). Nobody sees it before it has its first content.
  * @mode: Permission bits of a named region as of open(2), less the umask; 0
  *	stands for 0600. Must be 0 without a name.
+ * @source: Where the first content comes from.
+ * @initial: First content with SHATOMIC_SOURCE_PARAMETER; NULL when
+ *	@initial_size is 0. Must be NULL with SHATOMIC_SOURCE_FILE.
+ * @initial_size: Its size in bytes.
+ * @previous_path: The regular file that is the first content with
+ *	SHATOMIC_SOURCE_FILE; else must be NULL.
+ * @standalone_path: A regular file that the region stands on, or NULL for none;
+ *	it is made, empty, where there is none. See shatomic_file_sync(). It
+ *	may be @previous_path, which is how what was synced comes back.
+ * @padding_direction: Where padding goes when @length exceeds the first
+ *	content: RIGHT, after it; LEFT, before it; NONE, the content is followed
+ *	by zeros whatever @padding_bytes is.
+ * @padding_bytes: What to pad with, repeated from the start of the padded
+ *	area on; NULL for zeros.
+ * @padding_size: Bytes in @padding_bytes; 0 when that is NULL.
+ * @trimming_direction: Which end of the first content is cut off when it
+ *	exceeds @length: LEFT, or else RIGHT.
+ *
+ * Zero what is not used.
  */
 struct shatomic_create_options {
 	enum shatomic_backend backend;
@@ -61,6 +114,15 @@ struct shatomic_create_options {
 	size_t length;
 	const char *name;
 	mode_t mode;
+	enum shatomic_source source;
+	const void *initial;
+	size_t initial_size;
+	const char *previous_path;
+	const char *standalone_path;
+	enum shatomic_direction padding_direction;
+	const void *padding_bytes;
+	size_t padding_size;
+	enum shatomic_direction trimming_direction;
 };
 
 /**
@@ -92,12 +154,16 @@ struct shatomic_info {
  * @options: What kind of region.
  * @region: [out] The handle; shatomic_close() ends it.
  *
- * Its memory is zero, mapped shared, for reading and writing.
+ * Its memory is mapped shared, for reading and writing; what has no first
+ * content is zero.
  *
- * Return: 0; -EINVAL (length 0, a bad name or mode), -EOPNOTSUPP (unknown
- * flag or backend), -EEXIST (the name is taken), -EPERM or -ENOMEM (a limit),
- * -ENOENT (the device backend was asked for and /dev/shatomic is absent),
- * -EACCES (no permission to open it).
+ * Return: 0; -EINVAL (a bad name, mode, source or direction, no path for a
+ * source file, a path that is no regular file), -EOPNOTSUPP (unknown flag or
+ * backend), -EEXIST (the name is taken), -EPERM or -ENOMEM (a limit), -ENOENT
+ * (no file previous_path; or the device backend was asked for and /dev/shatomic
+ * is absent), -EISDIR (a path is that of a directory), -EACCES (no permission
+ * to open the device or a file); what open(2), read(2) or unlink(2) answered
+ * for a file.
  */
 int shatomic_create(const struct shatomic_create_options *options,
 		    struct shatomic_region **region);
@@ -165,6 +231,23 @@ int shatomic_list(enum shatomic_backend backend,
  * Return: Address of its first byte, aligned to a page at least.
  */
 void *shatomic_buf(const struct shatomic_region *region, size_t *size);
+
+/**
+ * shatomic_size() - The size of a region
+ * @region: The region.
+ *
+ * Return: Its size in bytes; 0 when @region is NULL.
+ */
+size_t shatomic_size(const struct shatomic_region *region);
+
+/**
+ * shatomic_dealloc_async() - Whether a region is freed asynchronously
+ * @region: The region.
+ *
+ * Return: 1 when it was created with SHATOMIC_CREATE_ASYNC_FREE (on the memfd
+ * backend: by this handle), 0 when not, -EINVAL when @region is NULL.
+ */
+int shatomic_dealloc_async(const struct shatomic_region *region);
 
 /**
  * shatomic_at() - The address of one word of a region

@@ -50,7 +50,8 @@ int shatomic_wait(const struct shatomic_region *region, uint64_t offset,
  *
  * Call it after the word was changed.
  *
- * Return: How many were woken; -EINVAL (also for a @count below 1), -ERANGE.
+ * Return: How many were woken, where one who waits for a word across two
+ * aligned 4 bytes may count twice; -EINVAL (also for a @count below 1), -ERANGE.
  */
 int shatomic_wake(const struct shatomic_region *region, uint64_t offset,
 		  unsigned int width, int count);
