@@ -90,8 +90,9 @@ int shatomic_store_from_other_types(struct shatomic_region *region,
 	int err;
 
 	err = check_regions(region, object, false);
-	if (!err)
-		err = load_content(object, &content);
+	if (err)
+		return err;
+	err = load_content(object, &content);
 	if (err || !content.width)
 		return err;
 	return shatomic_run_single(region, SHATOMIC_OP_SET, offset,
@@ -120,10 +121,12 @@ int shatomic_compare_with_other_type_and_set(struct shatomic_region *region,
 	if (!value)
 		return shatomic_fail(EINVAL, "value is NULL");
 	err = check_regions(region, object, true);
-	if (!err)
-		err = load_content(object, &content);
-	if (!err)
-		err = check_value_width(width, content.width);
+	if (err)
+		return err;
+	err = load_content(object, &content);
+	if (err)
+		return err;
+	err = check_value_width(width, content.width);
 	if (err)
 		return err;
 	if (!content.width)
