@@ -5,6 +5,7 @@
 # KDIR names the build directory of another.
 KDIR ?= $(shell tests/vm/kernel headers)
 KERNEL_RELEASE = $(notdir $(KDIR:%/build=%))
+PREFIX ?= /usr/local
 MODULE_DIR = build/module/$(KERNEL_RELEASE)
 
 help:
@@ -13,7 +14,8 @@ help:
 	@echo 'make shell     a shell in a guest with the module loaded'
 	@echo 'make all       build module, library, command and tests'
 	@echo 'make module    build shatomic.ko; KDIR=... for another kernel'
-	@echo 'make install   install library and command; DESTDIR=, PREFIX='
+	@echo 'make man       the manual pages, in build/man'
+	@echo 'make install   install library, command and pages; DESTDIR=, PREFIX='
 	@echo 'make install-module  install the module for the kernel of KDIR'
 	@echo 'make lint      static checks of all sources'
 	@echo 'make setup     install with apt what the others need (they do so too)'
@@ -23,7 +25,7 @@ setup:
 	@tools/setup build module guest source
 	@tests/vm/kernel image >/dev/null
 
-all: setup module library command tests
+all: setup module library command man tests
 
 # kbuild writes beside its sources; a copy a kernel keeps the tree clean.
 module:
@@ -43,6 +45,12 @@ command:
 	$(MAKE) -C tools/shatomic
 	$(MAKE) -C tools/shatomic STATIC=1
 
+# From the headers, the module and the command, by the kernel's own script.
+man: module command
+	@tools/setup man
+	@tools/man/make-pages $(KDIR)/scripts/kernel-doc build/shatomic.ko \
+		build/bin/shatomic build/man
+
 tests: library
 	@tools/setup source
 	$(MAKE) -C tests KSELFTEST_DIR=$$(tools/kernel-source)/tools/testing/selftests
@@ -60,9 +68,10 @@ shell: all
 lint: all
 	@tools/lint
 
-install: library command
+install: library command man
 	$(MAKE) -C lib install
 	$(MAKE) -C tools/shatomic install
+	tools/man/install-pages build/man $(DESTDIR)$(PREFIX)/share/man
 	install -D -m 644 tools/udev/60-shatomic.rules \
 		$(DESTDIR)/lib/udev/rules.d/60-shatomic.rules
 	install -D -m 644 tools/udev/shatomic.sysusers \
@@ -75,5 +84,5 @@ install-module: module
 clean:
 	rm -rf build
 
-.PHONY: help setup all module library command tests run test shell lint \
+.PHONY: help setup all module library command man tests run test shell lint \
 	install install-module clean

@@ -16,13 +16,17 @@
  * what the errno contract in <linux/shatomic.h> says. On failure they change
  * nothing, leave out parameters alone, and keep a sentence for
  * shatomic_error() that names the field, row, limit or path.
- *
+ */
+
+/**
  * DOC: Threads and processes
  *
  * Every function may be called by many threads at once, on one region too,
  * except that shatomic_close() must be the last use of its region. After
  * fork() parent and child both have the region and each closes its own.
- *
+ */
+
+/**
  * DOC: Values as bytes
  *
  * Where a value is (pointer, width) it is that many bytes as they lie in

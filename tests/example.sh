@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
-# The README's C example, taken from the README, compiles as it says against
-# the installed library and prints what it says.
+# The C examples of README and shatomic(3), taken from there, compile as they say
+# against the installed library and print what they say.
 # shellcheck disable=SC2016
 # shellcheck source=tests/tap.sh
 . "${0%/*}/tap.sh"
@@ -18,6 +18,7 @@ extract() {
 	[ "$(wc -l <"$tap_dir/example.c")" -ge 20 ]
 }
 
+# compile STANDARD NAME: with the flags that pkg-config tells.
 compile() {
 	local flags
 
@@ -26,7 +27,26 @@ compile() {
 		pkg-config --cflags --libs libshatomic) || return
 	# Flags are words by design.
 	# shellcheck disable=SC2086
-	cc -Wall -Wextra -Werror -std=gnu11 "$tap_dir/example.c" -o "$tap_dir/example" $flags
+	cc -Wall -Wextra -Werror -std="$1" "$tap_dir/$2.c" -o "$tap_dir/$2" $flags
+}
+
+# A page's example as it is printed, from the page that is installed.
+page_example() {
+	sed -n '/^\.SH EXAMPLES/,/^\.fi/p' "$top/build/man/man3/shatomic.3" |
+		sed -e '1,/^\.nf/d' -e '/^\.fi/d' -e 's/^\\&//' -e 's/\\e/\\/g' >"$tap_dir/page.c"
+	[ "$(wc -l <"$tap_dir/page.c")" -ge 50 ]
+}
+
+page_example_runs() {
+	LD_LIBRARY_PATH=$root/usr/lib MAN_EXAMPLE=$tap_dir/page \
+		"$top/tests/man-example.sh" | tee "$tap_dir/page.tap"
+	! grep -q '^not ok' "$tap_dir/page.tap"
+}
+
+# Everything in it is inline or declared: it compiles as C++ too.
+header_is_cpp() {
+	echo '#include <shatomic.h>' | c++ -std=c++17 -Wall -Wextra -Werror -pedantic \
+		-I"$root/usr/include" -fsyntax-only -x c++ -
 }
 
 prints_its_result() {
@@ -35,6 +55,10 @@ prints_its_result() {
 
 check "the library installs" install_there
 check "the README has an example" extract
-check "it compiles with pkg-config" compile
+check "it compiles with pkg-config" compile gnu11 example
 check "it prints what the README says" prints_its_result
+check "shatomic(3) has an example" page_example
+check "it compiles with pkg-config" compile gnu11 page
+check "it does what its page says" page_example_runs
+check "the header is C++ as well" header_is_cpp
 finish

@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+# The reference is complete: headers, library, manual pages and the mapping from
+# the original API name the same functions, and the pages format.
+# shellcheck source=tests/tap.sh
+. "${0%/*}/tap.sh"
+
+top=$(cd "${0%/*}/.." && pwd)
+pages=$top/build/man
+
+exported() {
+	nm -D --defined-only "$top/build/lib/libshatomic.so" |
+		awk '$2 == "T" { sub(/@.*/, "", $3); print $3 }' | sort
+}
+
+# Comments say names too.
+declared() {
+	cat "$top"/include/shatomic/*.h | tr '\n' ' ' |
+		sed -e 's|/\*|\n/*|g' -e 's|\*/|*/\n|g' | sed '/^\/\*/d' |
+		grep -o '\bshatomic_[a-z_]*(' | tr -d '(' | grep -v '_$' | sort -u
+}
+
+mapped() {
+	sed -n 's/^[^#].*\t//p' "$top/tools/man/original-api" | tr ' ' '\n' | sort -u
+}
+
+same() {
+	diff <("$1") <("$2")
+}
+
+each_mapped_is_exported() {
+	local names
+
+	names=$(mapped)
+	[ "$(wc -l <<<"$names")" -ge 60 ] || return
+	! comm -23 <(echo "$names") <(exported) | grep .
+}
+
+each_exported_has_a_page() {
+	local name
+
+	for name in $(exported); do
+		[ -s "$pages/man3/$name.3" ] || { echo "$name"; return 1; }
+	done
+}
+
+each_member_is_on_the_page() {
+	local original
+
+	while IFS=$'\t' read -r original _; do
+		case $original in '' | '#'*) continue ;; esac
+		grep -qxF ".B $original" "$pages/man3/shatomic.3" ||
+			{ echo "$original"; return 1; }
+	done <"$top/tools/man/original-api"
+}
+
+each_command_is_on_the_page() {
+	local name
+
+	for name in $(sed -n 's/^#define \(SHATOMIC_IOC_[A-Z_]*\)\t.*_IO(.*/\1/p' \
+		"$top/include/uapi/linux/shatomic.h"); do
+		grep -q "$name" "$pages/man4/shatomic.4" || { echo "$name"; return 1; }
+	done
+}
+
+pages_format() {
+	local page
+
+	for page in "$pages"/man?/*; do
+		groff -ww -man -Tutf8 "$page" 2>&1 >/dev/null | sed "s|^|$page: |"
+	done | grep . && return 1
+	[ "$(find "$pages" -type f | wc -l)" -ge 90 ]
+}
+
+pages_have_their_parts() {
+	local page
+
+	for page in "$pages"/man?/*; do
+		grep -q '^[^ ]* \\- .' "$page" && grep -q '^\.SH "\?SEE ALSO' "$page" ||
+			{ echo "$page"; return 1; }
+	done
+}
+
+check "what is declared is exported, and nothing else" same declared exported
+check "each member of the original API is a function" each_mapped_is_exported
+check "each of them is on shatomic(3)" each_member_is_on_the_page
+check "each function has a page" each_exported_has_a_page
+check "each ioctl is on shatomic(4)" each_command_is_on_the_page
+check "pages say what they are about" pages_have_their_parts
+check "pages format without a warning" pages_format
+finish
