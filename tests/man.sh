@@ -57,10 +57,10 @@ each_member_is_on_the_page() {
 each_command_is_on_the_page() {
 	local name
 
-	for name in $(sed -n 's/^#define \(SHATOMIC_IOC_[A-Z_]*\)\t.*_IO(.*/\1/p' \
-		"$top/include/uapi/linux/shatomic.h"); do
+	while read -r name; do
 		grep -q "$name" "$pages/man4/shatomic.4" || { echo "$name"; return 1; }
-	done
+	done < <(sed -n 's/^#define \(SHATOMIC_IOC_[A-Z_]*\)\t.*_IO(.*/\1/p' \
+		"$top/include/uapi/linux/shatomic.h")
 }
 
 pages_format() {
@@ -76,8 +76,11 @@ pages_have_their_parts() {
 	local page
 
 	for page in "$pages"/man?/*; do
-		grep -q '^[^ ]* \\- .' "$page" && grep -q '^\.SH "\?SEE ALSO' "$page" ||
-			{ echo "$page"; return 1; }
+		if ! grep -q '^[^ ]* \\- .' "$page" ||
+			! grep -q '^\.SH "\?SEE ALSO' "$page"; then
+			echo "$page"
+			return 1
+		fi
 	done
 }
 
