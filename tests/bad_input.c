@@ -6,8 +6,6 @@
  */
 #include "common.h"
 
-
-
 #define REGION_BYTES 4096
 #define ROWS 3
 

@@ -57,6 +57,8 @@ size_t parse_size(const char *what, const char *text)
 
 	if (!end)
 		tool_die("%s: '%s' is not a size", what, text);
+	if (!number)
+		tool_die("%s: %s is less than 1 byte", what, text);
 	if (!*end)
 		return number;
 	suffix = strchr(suffixes, toupper((unsigned char)*end));
