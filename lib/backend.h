@@ -247,8 +247,12 @@ int shatomic_run_single(const struct shatomic_region *region, unsigned int op,
 
 /* byte_batch.c */
 
-/* Set the [out] fields of a batch to what they are before it is run. */
-void shatomic_byte_batch_reset(struct shatomic_byte_batch *batch);
+/*
+ * Set the [out] fields of a batch to what they are before it is run; -EINVAL
+ * when it or its region is NULL.
+ */
+int shatomic_byte_batch_begin(const struct shatomic_region *region,
+			      struct shatomic_byte_batch *batch);
 
 /* object.c */
 

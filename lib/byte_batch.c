@@ -189,6 +189,18 @@ static int run_columns(struct shatomic_region *region,
 	return err;
 }
 
+int shatomic_byte_batch_begin(const struct shatomic_region *region,
+			      struct shatomic_byte_batch *batch)
+{
+	if (!batch)
+		return shatomic_fail(EINVAL, "batch is NULL");
+	batch->rows_done = 0;
+	batch->error_row = UINT64_MAX;
+	batch->error_field = SHATOMIC_FIELD_NONE;
+	batch->limit = SHATOMIC_LIMIT_NONE;
+	return region ? 0 : shatomic_fail(EINVAL, "region is NULL");
+}
+
 static int run_form(struct shatomic_region *region,
 		    struct shatomic_byte_batch *batch, unsigned int op)
 {
@@ -197,11 +209,9 @@ static int run_form(struct shatomic_region *region,
 	size_t stride = 0;
 	int err;
 
-	if (!batch)
-		return shatomic_fail(EINVAL, "batch is NULL");
-	shatomic_byte_batch_reset(batch);
-	if (!region)
-		return shatomic_fail(EINVAL, "region is NULL");
+	err = shatomic_byte_batch_begin(region, batch);
+	if (err)
+		return err;
 	err = check(batch, needs, op == SHATOMIC_OP_GET, &stride);
 	if (err)
 		return err;
@@ -213,14 +223,6 @@ static int run_form(struct shatomic_region *region,
 			      op == SHATOMIC_OP_COMPARE_AND_SET, stride);
 	free_columns(&columns);
 	return err;
-}
-
-void shatomic_byte_batch_reset(struct shatomic_byte_batch *batch)
-{
-	batch->rows_done = 0;
-	batch->error_row = UINT64_MAX;
-	batch->error_field = SHATOMIC_FIELD_NONE;
-	batch->limit = SHATOMIC_LIMIT_NONE;
 }
 
 #define DEFINE_FORM(name, constant)                                           \

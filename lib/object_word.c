@@ -237,12 +237,9 @@ static int check_batch(const struct shatomic_region *region,
 	uint64_t row;
 	int err;
 
-	if (!batch)
-		return shatomic_fail(EINVAL, "batch is NULL");
-	shatomic_byte_batch_reset(batch);
-	if (!region)
-		return shatomic_fail(EINVAL, "region is NULL");
-	err = check_flags(batch);
+	err = shatomic_byte_batch_begin(region, batch);
+	if (!err)
+		err = check_flags(batch);
 	if (!err)
 		err = check_columns(region, batch, has_values);
 	for (row = 0; !err && row < batch->rows; row++)
