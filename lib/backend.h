@@ -167,15 +167,44 @@ int shatomic_content_fill(const struct shatomic_create_options *options,
 			  const struct shatomic_content *content,
 			  const struct shatomic_memory *memory);
 
-/* file.c */
+/* copy.c */
+
+/* Copy bytes out, the range of which has been checked. */
+void shatomic_copy_out(const struct shatomic_memory *memory, __u64 offset,
+		       unsigned char *buffer, __u64 length);
+
+/* file.c; in a sentence @field says what @path is. */
 
 /*
  * Open a regular file with the flags of open(2), and tell what it is. Returns
- * a descriptor, or -EISDIR, -EINVAL or what open(2) answered; @field says in
- * the sentence what the path is.
+ * a descriptor, or -EISDIR, -EINVAL or what open(2) answered.
  */
 int shatomic_open_regular(const char *field, const char *path, int flags,
 			  struct stat *stat);
+
+/* Whether that is what a path leads to: 0, -EISDIR or -EINVAL. */
+int shatomic_check_regular(const char *field, const char *path,
+			   const struct stat *stat);
+
+/* Open the directory that @path is in; returns a descriptor. */
+int shatomic_open_directory(const char *field, const char *path);
+
+/* A file's name lasts only once its directory is on disk: bring it there. */
+int shatomic_sync_directory(int directory, const char *path);
+
+/*
+ * Write bytes of a region to their place in a file whose first byte is that at
+ * @origin.
+ */
+int shatomic_write_bytes(const struct shatomic_memory *memory, int fd,
+			 const char *path, __u64 start, __u64 length,
+			 __u64 origin);
+
+/* Check a range of which @length 0 means all from @start on, and resolve it. */
+int shatomic_resolve_range(const struct shatomic_region *region, __u64 start,
+			   __u64 *length);
+
+/* standalone.c */
 
 /*
  * Open or make the file standalone_path. On failure too,
