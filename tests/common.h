@@ -58,6 +58,8 @@ static inline void seed_random(void)
 	random_state = text ? strtoull(text, NULL, 0) :
 			      (uint64_t)time(NULL) * 2654435761U + getpid();
 	printf("# TEST_SEED=%llu\n", (unsigned long long)random_state);
+	/* The harness ends a test's process without doing so. */
+	fflush(stdout);
 	random_state |= 1;
 }
 

@@ -361,6 +361,66 @@ TEST_F(files, errors_of_create)
 	EXPECT_EQ(0, count_hidden());
 }
 
+#define NOBODY 65534
+
+/* In a child, as nobody: its exit status is the check that failed. */
+static void use_files_of_others(void)
+{
+	struct shatomic_create_options options = {
+		/* The device may be nobody's. */
+		.backend = SHATOMIC_BACKEND_MEMFD, .length = 8,
+		.standalone_path = "read-only",
+	};
+	struct shatomic_region *region = (void *)1;
+
+	if (setgid(NOBODY) || setuid(NOBODY))
+		_exit(CHILD_SKIPS);
+	if (shatomic_create(&options, &region) != -EACCES ||
+	    !strstr(shatomic_error(), "'read-only'"))
+		_exit(1);
+	options.standalone_path = "new";
+	if (shatomic_create(&options, &region) != -EACCES)
+		_exit(2);
+	options.standalone_path = NULL;
+	options.source = SHATOMIC_SOURCE_FILE;
+	options.previous_path = "secret";
+	if (shatomic_create(&options, &region) != -EACCES ||
+	    region != (void *)1)
+		_exit(3);
+	/* It may read the file, but not take it out of its directory. */
+	options.previous_path = "read-only";
+	options.flags = SHATOMIC_CREATE_REMOVE_PREVIOUS_FILE;
+	if (shatomic_create(&options, &region) != -EACCES ||
+	    !strstr(shatomic_error(), "removing"))
+		_exit(4);
+	options.flags = 0;
+	if (shatomic_create(&options, &region) ||
+	    shatomic_memdump(region, "read-only", 0, 0) != -EACCES)
+		_exit(5);
+	_exit(0);
+}
+
+TEST_F(files, files_of_others)
+{
+	pid_t child;
+	int status;
+
+	ASSERT_TRUE(write_file("read-only", "content", 7));
+	ASSERT_TRUE(write_file("secret", "content", 7));
+	ASSERT_EQ(0, chmod("read-only", 0444));
+	ASSERT_EQ(0, chmod("secret", 0600));
+	ASSERT_EQ(0, chmod(".", 0755));
+	child = fork();
+	if (!child)
+		use_files_of_others();
+	status = wait_child(child);
+	if (status == CHILD_SKIPS)
+		SKIP(return, "only root can become another user");
+	EXPECT_EQ(0, status);
+	EXPECT_TRUE(file_is("read-only", "content", 7));
+	EXPECT_EQ(2, count_files());
+}
+
 TEST_F(files, a_taken_name_costs_nothing)
 {
 	struct shatomic_create_options options = {
