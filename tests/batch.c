@@ -805,6 +805,34 @@ TEST_F_TIMEOUT(big, order_without_results, 240)
 	}
 }
 
+/* Each row takes what the row before has stored: only row order does. */
+TEST_F_TIMEOUT(big, rows_with_peers_keep_their_order, 120)
+{
+	static run_fn *const runs[] = { shatomic_batch_run,
+					shatomic_batch_run_local };
+	uint64_t *peer_offsets = self->operands;
+	struct shatomic_batch batch = {
+		.op = SHATOMIC_OP_STORE, .width = 8, .rows = BIG_ROWS,
+		.offsets = self->offsets, .peers = &self->region,
+		.peer_count = 1, .peer_offsets = peer_offsets,
+	};
+	unsigned int i, j;
+
+	for (i = 0; i < BIG_ROWS; i++) {
+		peer_offsets[i] = i % BIG_WORDS * 8;
+		self->offsets[i] = (i + 1) % BIG_WORDS * 8;
+	}
+	for (i = 0; i < COUNT_OF(runs); i++) {
+		for (j = 0; j < BIG_WORDS; j++)
+			self->memory[j] = j + 1;
+		self->memory[0] = 42;
+		ASSERT_EQ(0, runs[i](self->region, &batch));
+		EXPECT_EQ(BIG_ROWS, batch.rows_done);
+		for (j = 0; j < BIG_WORDS; j++)
+			ASSERT_EQ(42, self->memory[j]);
+	}
+}
+
 /* Columns of operations keep their order without results to show it too. */
 TEST_F_TIMEOUT(big, columns_without_results_keep_their_order, 120)
 {

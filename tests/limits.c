@@ -372,6 +372,47 @@ static struct shatomic_ioc_batch big_batch(const struct big_columns *columns)
 	};
 }
 
+struct batches_in_flight {
+	int fd;
+	bool stop;
+};
+
+static void *keep_in_flight(void *arg)
+{
+	struct batches_in_flight *flight = arg;
+	struct big_columns columns = big_columns();
+
+	while (!__atomic_load_n(&flight->stop, __ATOMIC_RELAXED)) {
+		struct shatomic_ioc_batch batch = big_batch(&columns);
+
+		if (ioctl(flight->fd, SHATOMIC_IOC_BATCH, &batch))
+			sched_yield();
+	}
+	return NULL;
+}
+
+/* The one batch that may be in flight is another's. */
+TEST_F_TIMEOUT(limits, batches_in_flight, 120)
+{
+	struct batches_in_flight flight = { 0 };
+	struct shatomic_ioc_batch batch;
+	pthread_t thread;
+	uint32_t limit;
+	int i, ret = 0;
+
+	flight.fd = create(self->device, 8, 0, &limit);
+	ASSERT_EQ(0, set_parameter(self, "max_batches", 1));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, keep_in_flight, &flight));
+	for (i = 0; i < 1000000 && !ret; i++)
+		ret = run_gets(flight.fd, 1, &batch);
+	__atomic_store_n(&flight.stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	EXPECT_EQ(-EPERM, ret);
+	EXPECT_EQ(SHATOMIC_LIMIT_BATCHES, batch.limit);
+	EXPECT_EQ(0, run_gets(flight.fd, 1, &batch));
+	close(flight.fd);
+}
+
 /* Killed in the middle of batches that workers share, again and again. */
 TEST_F_TIMEOUT(limits, killed_in_mid_batch, 120)
 {
