@@ -632,6 +632,31 @@ TEST_F(named, an_imported_reader_stays_one)
 	shatomic_close(imported);
 }
 
+/* Whoever made it: what nobody may write to is read. */
+TEST(a_memfd_that_is_sealed_against_writing)
+{
+	int fd = memfd_create("sealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct shatomic_region *region = NULL;
+	struct shatomic_info info;
+	unsigned char word[8] = { 1 };
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(8, pwrite(fd, "content", 8, 0));
+	/* Its size might change under the mapping. */
+	EXPECT_EQ(-EBADF, shatomic_import(fd, &region));
+	ASSERT_EQ(0, fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW |
+						    F_SEAL_FUTURE_WRITE));
+	ASSERT_EQ(0, shatomic_import(fd, &region));
+	ASSERT_EQ(0, shatomic_get_info(region, &info));
+	EXPECT_EQ(0, info.writable);
+	EXPECT_EQ(SHATOMIC_BACKEND_MEMFD, info.backend);
+	EXPECT_EQ(-EACCES, shatomic_set(region, 0, 8, word));
+	EXPECT_EQ(0, shatomic_get(region, 0, 8, word));
+	EXPECT_EQ(0, memcmp("content", word, 8));
+	shatomic_close(region);
+	close(fd);
+}
+
 TEST_F(named, read_only_is_read_only)
 {
 	uint64_t offset = 8, operand = 1, result = 0;
