@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <kselftest_harness.h>
+#include <sched.h>
 #include <shatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +47,28 @@ static inline int wait_child(pid_t pid)
 	if (waitpid(pid, &status, 0) != pid)
 		return -1;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
+}
+
+/*
+ * Bind the calling thread to one of the CPUs that it may use, each to another:
+ * threads that take turns on one are hardly ever at it at once.
+ */
+static inline void take_a_cpu(void)
+{
+	static unsigned int next;
+	unsigned int skip, cpu;
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set))
+		return;
+	skip = __atomic_fetch_add(&next, 1, __ATOMIC_RELAXED) % CPU_COUNT(&set);
+	for (cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (CPU_ISSET(cpu, &set) && !skip--)
+			break;
+	}
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	sched_setaffinity(0, sizeof(set), &set);
 }
 
 static uint64_t random_state;

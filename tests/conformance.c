@@ -647,6 +647,52 @@ TEST_F_TIMEOUT(conformance, every_operation_width_and_place, 240)
 	}
 }
 
+/* The highest bit of a signed type is one as any other. */
+TEST(bits_of_signed_words)
+{
+	int8_t i8 = 0;
+	int16_t i16 = 0;
+	int32_t i32 = 0;
+	int64_t i64 = 0;
+
+	EXPECT_EQ(0, shatomic_test_and_set_bit_i8(&i8, 7));
+	EXPECT_EQ(1, shatomic_test_and_set_bit_i8(&i8, 7));
+	EXPECT_EQ(1, shatomic_test_and_clear_bit_i8(&i8, 7));
+	EXPECT_EQ(0, shatomic_test_and_set_bit_i16(&i16, 15));
+	EXPECT_EQ(1, shatomic_test_and_clear_bit_i16(&i16, 15));
+	EXPECT_EQ(0, shatomic_test_and_set_bit_i32(&i32, 31));
+	EXPECT_EQ(1, shatomic_test_and_clear_bit_i32(&i32, 31));
+	EXPECT_EQ(0, shatomic_test_and_set_bit_i64(&i64, 63));
+	EXPECT_EQ(1, shatomic_test_and_set_bit_i64(&i64, 63));
+	EXPECT_EQ(1, shatomic_test_and_clear_bit_i64(&i64, 63));
+	EXPECT_EQ(0, i8 | i16 | i32 | i64);
+}
+
+/* Without a stride, rows of bytes are as far apart as the widest is wide. */
+TEST_F(conformance, rows_of_bytes_lie_close)
+{
+	static const unsigned char values[9] = { 1, 9, 9, 2, 3, 9, 4, 5, 6 };
+	uint64_t offsets[3] = { 0, 8, 16 }, peer_offsets[3] = { 24, 8, 24 };
+	uint8_t widths[3] = { 1, 2, 3 }, results[9];
+	struct shatomic_byte_batch batch = {
+		.rows = 3, .widths = widths, .offsets = offsets,
+		.values = values, .results = results,
+		.peers = &self->region, .peer_count = 1,
+		.peer_offsets = peer_offsets,
+	};
+
+	memset(results, 0x5a, sizeof(results));
+	ASSERT_EQ(0, shatomic_sets(self->region, &batch));
+	EXPECT_EQ(0, memcmp(results, "\1\0\0\2\3\0\4\5\6", 9));
+	EXPECT_EQ(0, memcmp(self->memory + 16, "\4\5\6", 4));
+	EXPECT_EQ(0, memcmp(self->memory + 8, "\2\3", 3));
+
+	/* But bools: a word equals itself, and 1 and 456 are not 0. */
+	memset(results, 0x5a, sizeof(results));
+	ASSERT_EQ(0, shatomic_compare_and_sets(self->region, &batch));
+	EXPECT_EQ(0, memcmp(results, "\0\1\0\x5a", 4));
+}
+
 TEST_F_TIMEOUT(conformance, random_steps, 240)
 {
 	unsigned int i;

@@ -407,10 +407,13 @@ static void *swap_halves(void *arg)
 	uint64_t value[2], old[2];
 	int i;
 
+	take_a_cpu();
 	for (i = 0; i < 20000; i++) {
 		value[0] = value[1] = i * 0x9E3779B97F4A7C15ULL;
 		if (shatomic_get_and_set(region, 0, 16, value, old) ||
 		    old[0] != old[1])
+			return region;
+		if (shatomic_get(region, 0, 16, old) || old[0] != old[1])
 			return region;
 	}
 	return NULL;
@@ -429,6 +432,50 @@ TEST_F_TIMEOUT(doubles, never_torn, 120)
 	for (i = 0; i < 3; i++) {
 		pthread_join(threads[i], &torn);
 		EXPECT_EQ(NULL, torn);
+	}
+}
+
+TEST_F(doubles, of_several_peers)
+{
+	struct shatomic_region *peers[2] = { new_region(16), self->region };
+	uint64_t offsets[2] = { 16, 32 }, peer_offsets[2] = { 48, 0 };
+	uint32_t peer_indexes[2] = { 1, 0 };
+	struct shatomic_batch batch = {
+		.op = SHATOMIC_OP_STORE, .width = 16, .rows = 2,
+		.offsets = offsets, .peers = peers, .peer_count = 2,
+		.peer_indexes = peer_indexes, .peer_offsets = peer_offsets,
+	};
+	u128 *other = shatomic_buf(peers[0], NULL);
+	unsigned int i;
+
+	NEEDS_DOUBLES();
+	ASSERT_NE(NULL, peers[0]);
+	for (i = 0; i < COUNT_OF(runs); i++) {
+		*other = 7 + i;
+		self->memory[3] = (u128)9 << 64;
+		ASSERT_EQ(0, runs[i](self->region, &batch));
+		EXPECT_EQ(true, self->memory[1] == (u128)9 << 64);
+		EXPECT_EQ(true, self->memory[2] == 7 + i);
+	}
+	shatomic_close(peers[0]);
+}
+
+/* A number whose upper half is not 0 is no bit's. */
+TEST_F(doubles, bits_that_are_not_there)
+{
+	uint64_t offsets[2] = { 0, 16 }, operands[2][2] = { { 1, 0 }, { 1, 1 } };
+	struct shatomic_batch batch = {
+		.op = SHATOMIC_OP_TEST_AND_SET_BIT, .width = 16, .rows = 2,
+		.offsets = offsets, .operands = operands[0],
+	};
+	unsigned int i;
+
+	NEEDS_DOUBLES();
+	for (i = 0; i < COUNT_OF(runs); i++) {
+		EXPECT_EQ(-EINVAL, runs[i](self->region, &batch));
+		EXPECT_EQ(1, batch.error_row);
+		EXPECT_EQ(SHATOMIC_FIELD_OPERANDS, batch.error_field);
+		EXPECT_EQ(true, self->memory[0] == 0);
 	}
 }
 
