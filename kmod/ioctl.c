@@ -264,6 +264,8 @@ static int load_args(struct call *call, const struct command *command,
 		return -EFAULT;
 	if (*size < command->min_size)
 		return -EINVAL;
+	if (*size > SHATOMIC_MAX_ARGS_SIZE)
+		return -E2BIG;
 	ret = copy_struct_from_user(&call->args, command->size, user, *size);
 	/* It was read twice; what counts is what was checked. */
 	call->args.head.size = *size;

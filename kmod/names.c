@@ -258,14 +258,20 @@ void shatomic_name_drop(struct file *file)
  */
 struct file *shatomic_name_open(const char *name, unsigned int flags)
 {
+	struct file *kept = NULL, *file;
 	struct entry *entry;
-	struct file *file;
 
 	mutex_lock(&directories_lock);
 	entry = entry_find(name);
-	file = entry ? shatomic_region_open(entry->file, flags) :
-		       ERR_PTR(-ENOENT);
+	if (entry)
+		kept = get_file(entry->file);
 	mutex_unlock(&directories_lock);
+	if (!kept)
+		return ERR_PTR(-ENOENT);
+
+	/* Opening may sleep for as long as others like. */
+	file = shatomic_region_open(kept, flags);
+	fput(kept);
 	return file;
 }
 

@@ -88,6 +88,7 @@ static void region_free_work(struct work_struct *work)
 static int region_file_open(struct inode *inode, struct file *file)
 {
 	struct shatomic_region *region;
+	int ret;
 
 	spin_lock(&inode->i_lock);
 	region = inode->i_private;
@@ -96,7 +97,15 @@ static int region_file_open(struct inode *inode, struct file *file)
 	spin_unlock(&inode->i_lock);
 	if (!region)
 		return -ENXIO;
-	return shmem_fops->open ? shmem_fops->open(inode, file) : 0;
+
+	ret = shmem_fops->open ? shmem_fops->open(inode, file) : 0;
+	/* A file that did not open is not released. */
+	if (ret) {
+		region = region_put(inode);
+		if (region)
+			region_free(region, inode);
+	}
+	return ret;
 }
 
 static int region_file_release(struct inode *inode, struct file *file)
@@ -307,6 +316,8 @@ int shatomic_region_init(void)
 	region_fops.write_iter = region_file_write_iter;
 	region_fops.unlocked_ioctl = shatomic_region_ioctl;
 	region_fops.compat_ioctl = compat_ptr_ioctl;
+	/* A lease would let its holder keep others from opening the region. */
+	region_fops.setlease = simple_nosetlease;
 	/* Without it holes can't be punched into what batches write to. */
 	region_fops.fallocate = NULL;
 	return 0;

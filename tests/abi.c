@@ -100,7 +100,7 @@ union arguments {
 	struct shatomic_ioc_region_info region_info;
 	struct shatomic_ioc_batch batch;
 	struct shatomic_ioc_publish publish;
-	unsigned char bytes[256];
+	unsigned char bytes[SHATOMIC_MAX_ARGS_SIZE + 1];
 };
 
 struct command {
@@ -248,8 +248,13 @@ TEST_F(abi, structures_are_extensible)
 		args.bytes[command->size] = 0;
 		args.bytes[command->size + 7] = 1;
 		EXPECT_EQ(-E2BIG, call(self, command, &args));
+		good_arguments(self, command, &args);
+		args.size = SHATOMIC_MAX_ARGS_SIZE;
+		EXPECT_EQ(0, call(self, command, &args));
+		args.size = SHATOMIC_MAX_ARGS_SIZE + 1;
+		EXPECT_EQ(-E2BIG, call(self, command, &args));
 		args.size = UINT32_MAX;
-		EXPECT_GT(0, call(self, command, &args));
+		EXPECT_EQ(-E2BIG, call(self, command, &args));
 	}
 	remove_name(self);
 }
@@ -585,6 +590,25 @@ TEST_F(abi, a_name_does_not_keep_the_creators_lock)
 	EXPECT_EQ(-1, flock(open.fd, LOCK_EX | LOCK_NB));
 	close(create.fd);
 	EXPECT_EQ(0, flock(open.fd, LOCK_EX | LOCK_NB));
+	close(open.fd);
+	remove_name(self);
+}
+
+/* Who holds a lease makes others wait who open the file. */
+TEST_F(abi, a_region_takes_no_lease)
+{
+	struct shatomic_ioc_create create = { .size = sizeof(create),
+					      .region_size = 8, .mode = 0600,
+					      .name = "abi-test" };
+	struct shatomic_ioc_open open = { .size = sizeof(open),
+					  .flags = SHATOMIC_OPEN_READ_ONLY,
+					  .name = "abi-test" };
+
+	ASSERT_EQ(0, ioctl(self->device, SHATOMIC_IOC_CREATE, &create));
+	ASSERT_EQ(0, ioctl(self->device, SHATOMIC_IOC_OPEN, &open));
+	close(create.fd);
+	EXPECT_EQ(-1, fcntl(open.fd, F_SETLEASE, F_RDLCK));
+	EXPECT_EQ(EINVAL, errno);
 	close(open.fd);
 	remove_name(self);
 }

@@ -16,14 +16,16 @@
  * structure. A structure begins with @size, which the caller sets to the
  * sizeof() that it was compiled with, then @flags. The kernel copies as much
  * as both sides know: a shorter structure is taken as if the missing tail were
- * zero, a longer one is taken if what the kernel does not know is zero.
+ * zero, a longer one, of up to SHATOMIC_MAX_ARGS_SIZE bytes, is taken if what
+ * the kernel does not know is zero.
  * Fields marked [out] are written back, on failure too when they tell why.
  * Padding and fields named reserved must be zero.
  *
  * The errors mean the same for every command:
  *
  *  - ENOTTY: the command number is unknown, or not for this kind of file.
- *  - E2BIG: the structure has a non-zero tail that this kernel does not know.
+ *  - E2BIG: the structure has a non-zero tail that this kernel does not know,
+ *    or more than SHATOMIC_MAX_ARGS_SIZE bytes.
  *  - EOPNOTSUPP: a known field has a value that this kernel does not support
  *    (an unknown flag, an operation or width that INFO does not list).
  *  - EINVAL: a field has a value that can never be right.
@@ -41,6 +43,9 @@
 
 /* 0xD7 is free in Documentation/userspace-api/ioctl/ioctl-number.rst. */
 #define SHATOMIC_IOC_MAGIC 0xD7
+
+/** define SHATOMIC_MAX_ARGS_SIZE - Bytes in a structure of any version. */
+#define SHATOMIC_MAX_ARGS_SIZE 4096
 
 /** define SHATOMIC_ABI_VERSION - Grows when something is added to this file. */
 #define SHATOMIC_ABI_VERSION 1
@@ -468,9 +473,10 @@ enum shatomic_batch_flags {
  *	offset modulo 8 plus its width is at most 8. Words of 1, 2, 4 and 8
  *	bytes whose offset is a multiple of their width are fastest: one
  *	instruction each. Words of 16 bytes, which a machine has where INFO's
- *	op_widths says so, have offsets that are multiples of 16; their
- *	operands, comparands, masks and results are two entries a row, the
- *	lower half first.
+ *	op_widths says so, have offsets that are multiples of 16 in regions
+ *	that were not opened read-only, as loading them takes a mapping that
+ *	can be written to (else EACCES); their operands, comparands, masks and
+ *	results are two entries a row, the lower half first.
  * @parallelism: Most CPUs to use, 0 to choose.
  * @peer_count: Number of entries in @peers, 0 to SHATOMIC_MAX_PEERS.
  * @rows: Number of rows, and so of entries in each column.
