@@ -484,6 +484,16 @@ TEST_F(doubles, read_only)
 {
 	struct shatomic_create_options options = { .length = 64 };
 	struct shatomic_region *writer, *reader;
+	uint64_t offset = 0, results[2];
+	struct shatomic_batch batch = {
+		.op = SHATOMIC_OP_GET, .width = 16, .rows = 1,
+		.offsets = &offset, .results = results,
+	};
+	struct shatomic_batch peer = {
+		.op = SHATOMIC_OP_STORE, .width = 16, .rows = 1,
+		.offsets = &offset, .peers = &reader, .peer_count = 1,
+		.peer_offsets = &offset,
+	};
 	char name[SHATOMIC_NAME_SIZE];
 	u128 value;
 
@@ -497,6 +507,15 @@ TEST_F(doubles, read_only)
 	EXPECT_EQ(-EACCES, shatomic_get(reader, 0, 16, &value));
 	EXPECT_NE(NULL, strstr(shatomic_error(), "read-only"));
 	EXPECT_EQ(-EACCES, shatomic_set(reader, 0, 16, &value));
+	EXPECT_EQ(-EACCES, shatomic_store(writer, 0, 16, reader, 0));
+	/* Wherever it runs. */
+	EXPECT_EQ(-EACCES, shatomic_batch_run_local(reader, &batch));
+	EXPECT_EQ(-EACCES, shatomic_batch_run(reader, &batch));
+	EXPECT_EQ(0, batch.error_row);
+	EXPECT_EQ(SHATOMIC_FIELD_OFFSETS, batch.error_field);
+	EXPECT_EQ(-EACCES, shatomic_batch_run_local(writer, &peer));
+	EXPECT_EQ(-EACCES, shatomic_batch_run(writer, &peer));
+	EXPECT_EQ(SHATOMIC_FIELD_PEER_OFFSETS, peer.error_field);
 	shatomic_close(reader);
 	shatomic_close(writer);
 }

@@ -19,9 +19,10 @@ extern "C" {
  * struct shatomic_batch - Many operations on one region
  * @op: Operation for all rows; must be 0 when @ops is given.
  * @width: Width for all rows in bytes, 1 to 8 or 16; must be 0 when @widths is
- *	given. At 16, which not every machine has, offsets are multiples of 16
- *	and operands, comparands, masks and results two entries a row, the
- *	lower half first.
+ *	given. At 16, which not every machine has, offsets are multiples of 16,
+ *	operands, comparands, masks and results are two entries a row, the
+ *	lower half first, and neither region nor peer may be open read-only,
+ *	not even to load from (-EACCES).
  * @flags: enum shatomic_batch_flags
  * @parallelism: Most CPUs to use, 0 to choose.
  * @rows: Number of rows.

@@ -23,7 +23,8 @@ extern "C" {
  * @parallelism: Most CPUs to use, 0 to choose.
  * @rows: Number of rows.
  * @width: Width of all rows in bytes, 1 to 8 or 16; must be 0 when @widths is
- *	given.
+ *	given. At 16 neither region nor peer may be open read-only, not even
+ *	to load from (-EACCES).
  * @stride: Bytes from a row of @values, @comparands and @results to the next,
  *	at least the largest width; 0 for the largest width.
  * @widths: Each row's width in bytes, 1 to 8, or NULL.
@@ -50,9 +51,10 @@ extern "C" {
  * Zero what is not used: a column that the function does not need is not looked
  * at. The batch is checked whole before its first row runs, then runs on the
  * region's backend as shatomic_batch_run() does, and fails as that does; also
- * with -EINVAL for a stride that is less than the largest width. Row order is
- * as struct shatomic_ioc_batch describes. The columns must stay as they are
- * until the call returns.
+ * with -EINVAL for a stride that is less than the largest width. When it
+ * fails in the middle, @statuses tells which rows ran, and @results stays as it
+ * was. Row order is as struct shatomic_ioc_batch describes. The columns must
+ * stay as they are until the call returns.
  */
 struct shatomic_byte_batch {
 	unsigned int flags;

@@ -25,7 +25,8 @@ extern "C" {
  *
  * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
  * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
- * machine has it not).
+ * machine has it not), -EACCES (16 in a region that is open read-only: loading
+ * it takes a mapping that can be written to).
  */
 int shatomic_get(const struct shatomic_region *region, uint64_t offset,
 		 unsigned int width, void *value);
@@ -39,7 +40,7 @@ int shatomic_get(const struct shatomic_region *region, uint64_t offset,
  *
  * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
  * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
- * machine has it not), -EACCES (it is open read- only).
+ * machine has it not), -EACCES (it is open read-only).
  */
 int shatomic_set(struct shatomic_region *region, uint64_t offset,
 		 unsigned int width, const void *value);
@@ -56,7 +57,8 @@ int shatomic_set(struct shatomic_region *region, uint64_t offset,
  *
  * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
  * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
- * machine has it not), -EACCES (it is open read- only).
+ * machine has it not), -EACCES (it is open read-only; at 16, @peer
+ * is).
  */
 int shatomic_store(struct shatomic_region *region, uint64_t offset,
 		   unsigned int width, const struct shatomic_region *peer,
@@ -72,7 +74,7 @@ int shatomic_store(struct shatomic_region *region, uint64_t offset,
  *
  * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
  * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
- * machine has it not), -EACCES (it is open read- only).
+ * machine has it not), -EACCES (it is open read-only).
  */
 int shatomic_get_and_set(struct shatomic_region *region, uint64_t offset,
 			 unsigned int width, const void *value, void *old);
@@ -131,7 +133,7 @@ int shatomic_compare_and_set_value(struct shatomic_region *region,
  *
  * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
  * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
- * machine has it not), -EACCES (it is open read- only).
+ * machine has it not), -EACCES (it is open read-only).
  */
 int shatomic_fetch_and_add(struct shatomic_region *region, uint64_t offset,
 			   unsigned int width, const void *operand, void *old);
@@ -148,7 +150,7 @@ int shatomic_fetch_and_add(struct shatomic_region *region, uint64_t offset,
  *
  * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
  * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
- * machine has it not), -EACCES (it is open read- only).
+ * machine has it not), -EACCES (it is open read-only).
  */
 int shatomic_fetch_and_sub(struct shatomic_region *region, uint64_t offset,
 			   unsigned int width, const void *operand, void *old);
@@ -165,7 +167,7 @@ int shatomic_fetch_and_sub(struct shatomic_region *region, uint64_t offset,
  *
  * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
  * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
- * machine has it not), -EACCES (it is open read- only).
+ * machine has it not), -EACCES (it is open read-only).
  */
 int shatomic_fetch_and_and(struct shatomic_region *region, uint64_t offset,
 			   unsigned int width, const void *operand, void *old);
@@ -182,7 +184,7 @@ int shatomic_fetch_and_and(struct shatomic_region *region, uint64_t offset,
  *
  * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
  * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
- * machine has it not), -EACCES (it is open read- only).
+ * machine has it not), -EACCES (it is open read-only).
  */
 int shatomic_fetch_and_or(struct shatomic_region *region, uint64_t offset,
 			  unsigned int width, const void *operand, void *old);
@@ -199,7 +201,7 @@ int shatomic_fetch_and_or(struct shatomic_region *region, uint64_t offset,
  *
  * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
  * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
- * machine has it not), -EACCES (it is open read- only).
+ * machine has it not), -EACCES (it is open read-only).
  */
 int shatomic_fetch_and_xor(struct shatomic_region *region, uint64_t offset,
 			   unsigned int width, const void *operand, void *old);
@@ -216,7 +218,7 @@ int shatomic_fetch_and_xor(struct shatomic_region *region, uint64_t offset,
  *
  * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
  * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
- * machine has it not), -EACCES (it is open read- only).
+ * machine has it not), -EACCES (it is open read-only).
  */
 int shatomic_fetch_and_nand(struct shatomic_region *region, uint64_t offset,
 			    unsigned int width, const void *operand, void *old);
@@ -233,7 +235,7 @@ int shatomic_fetch_and_nand(struct shatomic_region *region, uint64_t offset,
  *
  * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
  * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
- * machine has it not), -EACCES (it is open read- only).
+ * machine has it not), -EACCES (it is open read-only).
  */
 int shatomic_add_and_fetch(struct shatomic_region *region, uint64_t offset,
 			   unsigned int width, const void *operand,
@@ -251,7 +253,7 @@ int shatomic_add_and_fetch(struct shatomic_region *region, uint64_t offset,
  *
  * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
  * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
- * machine has it not), -EACCES (it is open read- only).
+ * machine has it not), -EACCES (it is open read-only).
  */
 int shatomic_sub_and_fetch(struct shatomic_region *region, uint64_t offset,
 			   unsigned int width, const void *operand,
@@ -269,7 +271,7 @@ int shatomic_sub_and_fetch(struct shatomic_region *region, uint64_t offset,
  *
  * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
  * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
- * machine has it not), -EACCES (it is open read- only).
+ * machine has it not), -EACCES (it is open read-only).
  */
 int shatomic_and_and_fetch(struct shatomic_region *region, uint64_t offset,
 			   unsigned int width, const void *operand,
@@ -287,7 +289,7 @@ int shatomic_and_and_fetch(struct shatomic_region *region, uint64_t offset,
  *
  * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
  * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
- * machine has it not), -EACCES (it is open read- only).
+ * machine has it not), -EACCES (it is open read-only).
  */
 int shatomic_or_and_fetch(struct shatomic_region *region, uint64_t offset,
 			  unsigned int width, const void *operand,
@@ -305,7 +307,7 @@ int shatomic_or_and_fetch(struct shatomic_region *region, uint64_t offset,
  *
  * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
  * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
- * machine has it not), -EACCES (it is open read- only).
+ * machine has it not), -EACCES (it is open read-only).
  */
 int shatomic_xor_and_fetch(struct shatomic_region *region, uint64_t offset,
 			   unsigned int width, const void *operand,
@@ -323,7 +325,7 @@ int shatomic_xor_and_fetch(struct shatomic_region *region, uint64_t offset,
  *
  * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
  * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
- * machine has it not), -EACCES (it is open read- only).
+ * machine has it not), -EACCES (it is open read-only).
  */
 int shatomic_nand_and_fetch(struct shatomic_region *region, uint64_t offset,
 			    unsigned int width, const void *operand,
@@ -341,7 +343,7 @@ int shatomic_nand_and_fetch(struct shatomic_region *region, uint64_t offset,
  *
  * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
  * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
- * machine has it not), -EACCES (it is open read- only).
+ * machine has it not), -EACCES (it is open read-only).
  */
 int shatomic_fetch_and_smin(struct shatomic_region *region, uint64_t offset,
 			    unsigned int width, const void *operand, void *old);
@@ -358,7 +360,7 @@ int shatomic_fetch_and_smin(struct shatomic_region *region, uint64_t offset,
  *
  * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
  * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
- * machine has it not), -EACCES (it is open read- only).
+ * machine has it not), -EACCES (it is open read-only).
  */
 int shatomic_fetch_and_smax(struct shatomic_region *region, uint64_t offset,
 			    unsigned int width, const void *operand, void *old);
@@ -375,7 +377,7 @@ int shatomic_fetch_and_smax(struct shatomic_region *region, uint64_t offset,
  *
  * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
  * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
- * machine has it not), -EACCES (it is open read- only).
+ * machine has it not), -EACCES (it is open read-only).
  */
 int shatomic_fetch_and_umin(struct shatomic_region *region, uint64_t offset,
 			    unsigned int width, const void *operand, void *old);
@@ -392,7 +394,7 @@ int shatomic_fetch_and_umin(struct shatomic_region *region, uint64_t offset,
  *
  * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
  * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
- * machine has it not), -EACCES (it is open read- only).
+ * machine has it not), -EACCES (it is open read-only).
  */
 int shatomic_fetch_and_umax(struct shatomic_region *region, uint64_t offset,
 			    unsigned int width, const void *operand, void *old);
@@ -428,7 +430,7 @@ int shatomic_fetch_and_add_bounded(struct shatomic_region *region,
  *
  * Return: 0; -EINVAL (no such width, a word that is not inside one aligned
  * 8-byte word, a NULL), -ERANGE (outside the region), -EOPNOTSUPP (16 where the
- * machine has it not), -EACCES (it is open read- only).
+ * machine has it not), -EACCES (it is open read-only).
  */
 int shatomic_masked_get_and_set(struct shatomic_region *region,
 				uint64_t offset, unsigned int width,
