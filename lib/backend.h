@@ -167,6 +167,13 @@ int shatomic_content_fill(const struct shatomic_create_options *options,
 			  const struct shatomic_content *content,
 			  const struct shatomic_memory *memory);
 
+/*
+ * Whether the path of a source file still leads to what was read: 0, -EBUSY, or
+ * what stat(2) answers.
+ */
+int shatomic_content_check_unchanged(const struct shatomic_create_options *options,
+				     const struct shatomic_content *content);
+
 /* copy.c */
 
 /* Copy bytes out, the range of which has been checked. */

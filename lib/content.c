@@ -102,6 +102,28 @@ int shatomic_content_open(const struct shatomic_create_options *options,
 	return 0;
 }
 
+int shatomic_content_check_unchanged(const struct shatomic_create_options *options,
+				     const struct shatomic_content *content)
+{
+	const struct stat *was = &content->stat;
+	struct stat is;
+	int err;
+
+	if (stat(options->previous_path, &is)) {
+		err = errno;
+		return shatomic_fail(err, "previous_path '%s': %s",
+				     options->previous_path, strerror(err));
+	}
+	if (is.st_dev != was->st_dev || is.st_ino != was->st_ino ||
+	    is.st_size != was->st_size ||
+	    is.st_mtim.tv_sec != was->st_mtim.tv_sec ||
+	    is.st_mtim.tv_nsec != was->st_mtim.tv_nsec)
+		return shatomic_fail(EBUSY,
+				     "previous_path '%s' has changed since it was read, and is not removed",
+				     options->previous_path);
+	return 0;
+}
+
 void shatomic_content_close(struct shatomic_content *content)
 {
 	if (content->fd >= 0)
@@ -132,6 +154,22 @@ static int read_file(const char *path, int fd, __u64 from, unsigned char *to,
 		to += got;
 		length -= got;
 	}
+	return 0;
+}
+
+/* A file that has grown, or one of those whose size says nothing. */
+static int check_end(const char *path, const struct shatomic_content *content)
+{
+	ssize_t got;
+	char byte;
+
+	do {
+		got = pread(content->fd, &byte, 1, content->size);
+	} while (got < 0 && errno == EINTR);
+	if (got > 0)
+		return shatomic_fail(EIO,
+				     "previous_path '%s' holds more than the %llu bytes of its size",
+				     path, content->size);
 	return 0;
 }
 
@@ -166,9 +204,9 @@ static void pad(const struct shatomic_create_options *options,
 	}
 }
 
-int shatomic_content_fill(const struct shatomic_create_options *options,
-			  const struct shatomic_content *content,
-			  const struct shatomic_memory *memory)
+static int fill(const struct shatomic_create_options *options,
+		const struct shatomic_content *content,
+		const struct shatomic_memory *memory)
 {
 	unsigned char *base = memory->base;
 	__u64 size = memory->size;
@@ -196,4 +234,15 @@ int shatomic_content_fill(const struct shatomic_create_options *options,
 		break;
 	}
 	return copy(options, content, 0, base, content->size);
+}
+
+int shatomic_content_fill(const struct shatomic_create_options *options,
+			  const struct shatomic_content *content,
+			  const struct shatomic_memory *memory)
+{
+	int err = fill(options, content, memory);
+
+	if (err || content->fd < 0)
+		return err;
+	return check_end(options->previous_path, content);
 }

@@ -16,6 +16,9 @@
 /* The name of a dump that is not finished is that of the dump and these. */
 #define SUFFIX_LENGTH 6
 
+/* Bytes of a dump's name that its temporary file's name begins with. */
+#define MAX_STEM_LENGTH (NAME_MAX - SUFFIX_LENGTH)
+
 /* How many names are tried; each is one of 10^10. */
 #define SUFFIX_TRIES 100
 
@@ -98,6 +101,16 @@ static int choose_suffix(char suffix[SUFFIX_LENGTH + 1])
 	return 0;
 }
 
+/* How many bytes of @target the temporary file's name begins with. */
+static int stem_length(const char *target)
+{
+	const char *slash = strrchr(target, '/');
+	size_t start = slash ? slash - target + 1 : 0;
+	size_t length = strlen(target + start);
+
+	return start + (length < MAX_STEM_LENGTH ? length : MAX_STEM_LENGTH);
+}
+
 /*
  * Not mkostemp(3), whose files take neither the umask nor a directory's
  * default ACL: the umask cannot be asked for without changing it for all
@@ -112,8 +125,8 @@ static int make_temporary(struct dump *dump)
 		err = choose_suffix(suffix);
 		if (err)
 			return fail_path(-err, dump->target);
-		snprintf(dump->temporary, sizeof(dump->temporary), "%s%s",
-			 dump->target, suffix);
+		snprintf(dump->temporary, sizeof(dump->temporary), "%.*s%s",
+			 stem_length(dump->target), dump->target, suffix);
 		dump->fd = open(dump->temporary,
 				O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
 				dump->mode);

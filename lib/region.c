@@ -155,13 +155,16 @@ static int make_empty(const struct shatomic_create_options *options,
 	return made->ops->create(&wanted, made);
 }
 
-static int remove_previous_file(const struct shatomic_create_options *options)
+static int remove_previous_file(const struct shatomic_create_options *options,
+				const struct shatomic_content *content)
 {
 	int err;
 
-	if (!(options->flags & SHATOMIC_CREATE_REMOVE_PREVIOUS_FILE) ||
-	    !unlink(options->previous_path))
+	if (!(options->flags & SHATOMIC_CREATE_REMOVE_PREVIOUS_FILE))
 		return 0;
+	err = shatomic_content_check_unchanged(options, content);
+	if (err || !unlink(options->previous_path))
+		return err;
 	err = errno;
 	return shatomic_fail(err, "removing previous_path '%s': %s",
 			     options->previous_path, strerror(err));
@@ -169,8 +172,10 @@ static int remove_previous_file(const struct shatomic_create_options *options)
 
 /*
  * What can be taken back comes first, and removing a file, which cannot, last.
- * It is rare that only that fails: who opened the region by its name meanwhile
- * then has one without a name.
+ * The name comes before the standalone file: of those who race for both, only
+ * the one that has the name makes the file, and so may take it back. It is rare
+ * that a creation fails after the name was given: who opened the region by it
+ * meanwhile then has one without a name.
  */
 static int make(const struct shatomic_create_options *options,
 		const struct shatomic_content *content,
@@ -181,14 +186,14 @@ static int make(const struct shatomic_create_options *options,
 	err = make_empty(options, content, made);
 	if (!err)
 		err = shatomic_content_fill(options, content, &made->memory);
-	if (!err && options->standalone_path)
-		err = shatomic_file_attach(options, content, &made->file);
 	if (!err && options->name) {
 		err = made->ops->publish(made);
 		made->published = !err;
 	}
+	if (!err && options->standalone_path)
+		err = shatomic_file_attach(options, content, &made->file);
 	if (!err)
-		err = remove_previous_file(options);
+		err = remove_previous_file(options, content);
 	if (err) {
 		made->ops->discard(made);
 		shatomic_file_remove(options, &made->file);

@@ -7,9 +7,11 @@
 
 #include <dirent.h>
 #include <ftw.h>
+#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/inotify.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 
@@ -18,8 +20,11 @@
 /* A file of sysfs: it is shorter than fstat(2) says. */
 #define SHORT_FILE "/sys/kernel/mm/transparent_hugepage/enabled"
 
+/* A regular file that holds more than fstat(2) says. */
+#define LONG_FILE "/proc/self/comm"
+
 /* A regular file that nobody can remove. */
-#define LASTING_FILE "/proc/self/comm"
+#define LASTING_FILE "/sys/kernel/notes"
 
 /* What a child tells that could not do its part. */
 #define CHILD_SKIPS 77
@@ -306,6 +311,9 @@ TEST_F(files, errors_of_create)
 		{ { FROM_FILE(SHORT_FILE) }, -EIO, SHORT_FILE },
 		{ { FROM_FILE(SHORT_FILE), .standalone_path = "new" }, -EIO,
 		  SHORT_FILE },
+		{ { FROM_FILE(LONG_FILE) }, -EIO, LONG_FILE },
+		{ { FROM_FILE(LONG_FILE), .length = 100,
+		    .standalone_path = "new" }, -EIO, LONG_FILE },
 		{ { FROM_FILE("content"), .flags = removing,
 		    .standalone_path = "content" }, -EINVAL,
 		  "standalone_path" },
@@ -319,7 +327,7 @@ TEST_F(files, errors_of_create)
 		  "'nowhere/new'" },
 		{ { .standalone_path = "dangling" }, -ENOENT, "'dangling'" },
 		{ { FROM_FILE(LASTING_FILE), .flags = removing,
-		    .standalone_path = "new" }, 0, LASTING_FILE },
+		    .standalone_path = "new" }, 0, "removing" },
 		{ { FROM_FILE("content"), .length = SIZE_MAX / 2,
 		    .flags = removing, .standalone_path = "new" }, 0, "" },
 	};
@@ -490,6 +498,129 @@ TEST_F(files, a_race_for_a_name_has_one_winner)
 	}
 }
 
+/* In a child: gives the name and takes it back, over and over. */
+static void hold_name_now_and_then(const char *name)
+{
+	struct shatomic_create_options options = { .length = 8, .name = name };
+	struct shatomic_region *region;
+
+	for (;;) {
+		if (shatomic_create(&options, &region))
+			continue;
+		shatomic_close(region);
+		shatomic_unlink(SHATOMIC_BACKEND_AUTO, name);
+	}
+}
+
+/* How many files have been made in a directory that is watched. */
+static int count_made(int watch)
+{
+	const struct inotify_event *event;
+	char events[4096];
+	ssize_t size, at;
+	int count = 0;
+
+	while ((size = read(watch, events, sizeof(events))) > 0) {
+		for (at = 0; at < size; at += sizeof(*event) + event->len) {
+			event = (const void *)(events + at);
+			count += event->mask & IN_CREATE ? 1 : 0;
+		}
+	}
+	return count;
+}
+
+/*
+ * Who loses the race for a name makes no file: the winner may stand on it by
+ * the time that the loser would take it back.
+ */
+TEST_F(files, who_does_not_get_the_name_makes_no_file)
+{
+	struct shatomic_create_options options = {
+		.length = MIB, .name = self->name,
+		.standalone_path = "standalone",
+	};
+	int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	struct shatomic_region *region;
+	int round, made = 0, lost = 0;
+	pid_t child;
+
+	ASSERT_LE(0, watch);
+	/* Of two equal events in a row only one would be told. */
+	ASSERT_LE(0, inotify_add_watch(watch, ".", IN_CREATE | IN_DELETE));
+	child = fork();
+	if (!child)
+		hold_name_now_and_then(self->name);
+	for (round = 0; round < 2000 && (made < 5 || lost < 100); round++) {
+		if (shatomic_create(&options, &region)) {
+			lost++;
+			continue;
+		}
+		made++;
+		shatomic_close(region);
+		ASSERT_EQ(0, unlink(options.standalone_path));
+		ASSERT_EQ(0, shatomic_unlink(SHATOMIC_BACKEND_AUTO,
+					     self->name));
+	}
+	kill(child, SIGKILL);
+	EXPECT_EQ(256 + SIGKILL, wait_child(child));
+	EXPECT_LT(0, lost);
+	EXPECT_EQ(made, count_made(watch));
+	close(watch);
+}
+
+/* Renames "newer" to the path as soon as somebody opens that. */
+static void *replace_when_opened(void *path)
+{
+	char event[sizeof(struct inotify_event) + NAME_MAX + 1];
+	int fd = inotify_init1(IN_CLOEXEC);
+
+	if (fd >= 0 && inotify_add_watch(fd, path, IN_OPEN) >= 0 &&
+	    write_file("watched", "", 0) && read(fd, event, sizeof(event)) > 0)
+		rename("newer", path);
+	close(fd);
+	return NULL;
+}
+
+/* What takes the place of a file that is being read is nobody's to remove. */
+TEST_F(files, a_previous_file_that_was_replaced_is_kept)
+{
+	struct shatomic_create_options options = {
+		FROM_FILE("content"),
+		.flags = SHATOMIC_CREATE_REMOVE_PREVIOUS_FILE,
+		.name = self->name,
+		.standalone_path = "new",
+	};
+	unsigned char *content = calloc(1, 32 * MIB);
+	struct shatomic_region *region;
+	int tries, ret = 0;
+	pthread_t thread;
+
+	/* Now and then the other thread may come too late. */
+	for (tries = 0; tries < 100 && !ret; tries++) {
+		ASSERT_TRUE(write_file("content", content, 32 * MIB));
+		ASSERT_TRUE(write_file("newer", "newer", 5));
+		ASSERT_EQ(0, pthread_create(&thread, NULL, replace_when_opened,
+					    "content"));
+		while (access("watched", F_OK))
+			sched_yield();
+		ret = shatomic_create(&options, &region);
+		pthread_join(thread, NULL);
+		ASSERT_EQ(0, unlink("watched"));
+		EXPECT_TRUE(file_is("content", "newer", 5));
+		if (!ret) {
+			shatomic_close(region);
+			ASSERT_EQ(0, unlink("new"));
+			ASSERT_EQ(0, shatomic_unlink(SHATOMIC_BACKEND_AUTO,
+						     self->name));
+		}
+	}
+	EXPECT_EQ(-EBUSY, ret);
+	EXPECT_NE(NULL, strstr(shatomic_error(), "'content'"));
+	EXPECT_EQ(1, count_files());
+	EXPECT_FALSE(name_exists(self->name));
+	free(content);
+}
+
 TEST_F(files, the_previous_file_is_removed)
 {
 	struct shatomic_create_options options = {
@@ -648,6 +779,7 @@ TEST_F(files, the_file_has_what_was_synced)
 TEST_F(files, a_dump)
 {
 	struct shatomic_region *region = new_region(100);
+	char name[NAME_MAX + 1];
 	unsigned char *memory;
 	struct stat st;
 	int i;
@@ -656,6 +788,7 @@ TEST_F(files, a_dump)
 	memory = shatomic_buf(region, NULL);
 	for (i = 0; i < 100; i++)
 		memory[i] = i;
+	memset(name, 'n', sizeof(name));
 	umask(027);
 	EXPECT_EQ(100, shatomic_memdump(region, "dump", 0, 0));
 	EXPECT_TRUE(file_is("dump", memory, 100));
@@ -675,6 +808,15 @@ TEST_F(files, a_dump)
 	EXPECT_EQ(0606, mode_of("directory/far"));
 	ASSERT_EQ(0, lstat("link", &st));
 	EXPECT_TRUE(S_ISLNK(st.st_mode));
+	EXPECT_EQ(3, count_files());
+
+	/* The file in the making has a name that is not too long either. */
+	for (i = NAME_MAX; i > NAME_MAX - 8; i--) {
+		name[i] = '\0';
+		EXPECT_EQ(100, shatomic_memdump(region, name, 0, 0));
+		EXPECT_TRUE(file_is(name, memory, 100));
+		ASSERT_EQ(0, unlink(name));
+	}
 	EXPECT_EQ(3, count_files());
 	ASSERT_EQ(0, chdir("directory"));
 	EXPECT_EQ(1, count_files());

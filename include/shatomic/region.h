@@ -47,7 +47,9 @@ enum shatomic_backend {
  * Goes with enum shatomic_create_flags, and with a source of
  * SHATOMIC_SOURCE_FILE: once the region has been created, with the file's
  * content in it, the file's path is removed. A creation that fails removes
- * nothing.
+ * nothing. It fails (-EBUSY) when the path leads to another file, or to other
+ * content, than was read; that is looked at right before it is removed, not at
+ * the same instant.
  */
 #define SHATOMIC_CREATE_REMOVE_PREVIOUS_FILE (1U << 30)
 
@@ -162,7 +164,9 @@ struct shatomic_info {
  * backend), -EEXIST (the name is taken), -EPERM or -ENOMEM (a limit), -ENOENT
  * (no file previous_path; or the device backend was asked for and /dev/shatomic
  * is absent), -EISDIR (a path is that of a directory), -EACCES (no permission
- * to open the device or a file); what open(2), read(2) or unlink(2) answered
+ * to open the device or a file), -EBUSY (previous_path, which was to be removed,
+ * has changed meanwhile), -EIO (it ended early, or went on beyond its size, as
+ * files in /proc do); what open(2), read(2) or unlink(2) answered
  * for a file.
  */
 int shatomic_create(const struct shatomic_create_options *options,
