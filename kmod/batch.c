@@ -147,7 +147,8 @@ static int load_checked(struct batch *batch, struct shatomic_chunk *chunk,
 
 /* Run the loaded and checked rows from @first on; those of @lane if @lanes. */
 static int run_loaded(struct batch *batch, struct shatomic_chunk *chunk,
-		      u64 first, u32 count, u32 lane, u32 lanes, u32 *field)
+		      u64 first, u32 count, bool has_fields, u32 lane,
+		      u32 lanes, u32 *field)
 {
 	struct shatomic_rows rows = shatomic_chunk_rows(chunk, &batch->shape,
 							count);
@@ -160,7 +161,7 @@ static int run_loaded(struct batch *batch, struct shatomic_chunk *chunk,
 
 	if (lanes > 1)
 		shatomic_chunk_keep_lane(chunk, &rows, lane, lanes);
-	shatomic_run_rows(&batch->self, &rows);
+	shatomic_run_rows(&batch->self, &rows, has_fields);
 	atomic64_add(rows.count, &batch->rows_done);
 
 	return lanes > 1 ?
@@ -186,12 +187,13 @@ static void run_range(struct batch *batch, struct shatomic_chunk *chunk,
 			return;
 		count = min_t(u64, end - first,
 			      shatomic_chunk_capacity(batch->args.width));
+		has_fields = false;
 		ret = load_checked(batch, chunk, first, count, &has_fields,
 				   &error);
 		if (!ret) {
 			error.row = SHATOMIC_NO_ROW;
-			ret = run_loaded(batch, chunk, first, count, lane,
-					 lanes, &error.field);
+			ret = run_loaded(batch, chunk, first, count, has_fields,
+					 lane, lanes, &error.field);
 		}
 		if (ret) {
 			fail(batch, ret, error.row, error.field);
@@ -350,8 +352,8 @@ static int batch_check_and_run(struct batch *batch)
 	/* One chunk is still loaded, and is not read again. */
 	if (batch->args.rows <= shatomic_chunk_capacity(batch->args.width)) {
 		batch->error_row = SHATOMIC_NO_ROW;
-		return run_loaded(batch, chunk, 0, batch->args.rows, 0, 1,
-				  &batch->error_field);
+		return run_loaded(batch, chunk, 0, batch->args.rows, has_fields,
+				  0, 1, &batch->error_field);
 	}
 	if (has_fields)
 		plan_for_fields(batch);

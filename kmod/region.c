@@ -12,6 +12,9 @@
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
 #include <linux/uio.h>
+#ifdef CONFIG_X86
+#include <asm/processor.h>
+#endif
 
 #include "shatomic.h"
 
@@ -19,6 +22,8 @@ static struct file_operations region_fops;
 /* What shared memory does, where ours does more. */
 static const struct file_operations *shmem_fops;
 static struct workqueue_struct *free_queue;
+/* In bytes; 0 where that is not known. */
+static u64 l2_cache_size;
 
 /**
  * shatomic_region_of() - The region that a file is of
@@ -40,6 +45,7 @@ void shatomic_region_as_memory(struct file *file,
 	memory->extent_shift = region->pages.extent_shift;
 	memory->size = region->size;
 	memory->writable = file->f_mode & FMODE_WRITE;
+	memory->prefetch = shatomic_prefetch_pays(region->size, l2_cache_size);
 }
 
 /*
@@ -289,10 +295,19 @@ int shatomic_region_info(struct file *file,
 	return 0;
 }
 
+static void find_l2_cache_size(void)
+{
+#ifdef CONFIG_X86
+	if (boot_cpu_data.extended_cpuid_level >= 0x80000006)
+		l2_cache_size = (u64)(cpuid_ecx(0x80000006) >> 16) << 10;
+#endif
+}
+
 int shatomic_region_init(void)
 {
 	struct file *file;
 
+	find_l2_cache_size();
 	free_queue = alloc_workqueue("shatomic_free", WQ_UNBOUND, 0);
 	if (!free_queue)
 		return -ENOMEM;

@@ -51,6 +51,14 @@ static void *map_aligned(size_t size, int protection, int fd)
 	return base;
 }
 
+/* 0 where that is not known. */
+static __u64 l2_cache_size(void)
+{
+	long size = sysconf(_SC_LEVEL2_CACHE_SIZE);
+
+	return size > 0 ? size : 0;
+}
+
 int shatomic_map_region(struct shatomic_region *region)
 {
 	int protection = PROT_READ | (region->memory.writable ? PROT_WRITE : 0);
@@ -73,6 +81,8 @@ int shatomic_map_region(struct shatomic_region *region)
 				     strerror(err));
 	}
 	region->memory.base = base;
+	region->memory.prefetch =
+		shatomic_prefetch_pays(size, l2_cache_size());
 	return 0;
 }
 

@@ -20,6 +20,7 @@
  * struct crew - Those who run one batch
  * @memory: The region.
  * @rows: All rows.
+ * @has_fields: What their check found.
  * @plan: How they are shared.
  * @shares: Number of slices or lanes.
  * @next: The next one that nobody has claimed.
@@ -27,6 +28,7 @@
 struct crew {
 	const struct shatomic_memory *memory;
 	const struct shatomic_rows *rows;
+	bool has_fields;
 	enum shatomic_plan plan;
 	__u64 shares;
 	__u64 next;
@@ -54,7 +56,7 @@ static void run_slice(const struct crew *crew, __u64 slice)
 				   left < SHATOMIC_SLICE_ROWS ?
 					   left :
 					   SHATOMIC_SLICE_ROWS);
-	shatomic_run_rows(crew->memory, &rows);
+	shatomic_run_rows(crew->memory, &rows, crew->has_fields);
 }
 
 /* Copy the lane's rows of a column of values, each of so many entries. */
@@ -108,7 +110,7 @@ static void flush_lane(struct lane *lane, const struct crew *crew)
 
 	copy_in(lane, all);
 	rows = shatomic_chunk_rows(&lane->chunk, all, lane->count);
-	shatomic_run_rows(crew->memory, &rows);
+	shatomic_run_rows(crew->memory, &rows, crew->has_fields);
 	for (i = 0; all->results && i < lane->count; i++) {
 		for (entry = 0; entry < entries; entry++)
 			all->results[lane->row_of[i] * entries + entry] =
@@ -228,6 +230,7 @@ void shatomic_run_parallel(const struct shatomic_memory *memory,
 	struct crew crew = {
 		.memory = memory,
 		.rows = rows,
+		.has_fields = has_fields,
 		.plan = choose_plan(rows, flags, has_fields, parallelism),
 		.shares = rows->count / SHATOMIC_SLICE_ROWS + 1,
 	};
@@ -236,7 +239,7 @@ void shatomic_run_parallel(const struct shatomic_memory *memory,
 	if (crew.plan != SHATOMIC_PLAN_SERIAL)
 		workers = choose_workers(crew.shares, parallelism);
 	if (workers == 1) {
-		shatomic_run_rows(memory, rows);
+		shatomic_run_rows(memory, rows, has_fields);
 		return;
 	}
 	if (crew.plan == SHATOMIC_PLAN_LANES)

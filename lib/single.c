@@ -80,7 +80,7 @@ static int run(const struct shatomic_region *region, struct single *single,
 		.peer_count = peer ? 1 : 0,
 	};
 	struct shatomic_row_error error;
-	bool has_fields;
+	bool has_fields = false;
 	int err;
 
 	if (!region)
@@ -89,7 +89,7 @@ static int run(const struct shatomic_region *region, struct single *single,
 	err = shatomic_check_rows(&region->memory, &rows, &has_fields, &error);
 	if (err)
 		return fail_check(err, region, single, &rows, &error);
-	shatomic_run_rows(&region->memory, &rows);
+	shatomic_run_rows(&region->memory, &rows, has_fields);
 	return status == SHATOMIC_ROW_DONE;
 }
 

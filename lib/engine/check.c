@@ -206,16 +206,119 @@ static int check_row(const struct shatomic_memory *self,
 		       check_peer(rows, i, traits, width, field) : 0;
 }
 
-int shatomic_check_rows(const struct shatomic_memory *self,
-			const struct shatomic_rows *rows, bool *has_fields,
-			struct shatomic_row_error *error)
+static int check_each(const struct shatomic_memory *self,
+		      const struct shatomic_rows *rows, __u64 first, __u64 end,
+		      bool *has_fields, struct shatomic_row_error *error)
 {
 	__u64 i;
 	int ret;
 
-	for (i = 0; i < rows->count; i++) {
+	for (i = first; i < end; i++) {
 		error->row = i;
 		ret = check_row(self, rows, i, has_fields, &error->field);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/* Rows with these have more to check than their own word and columns. */
+#define TRAITS_WITH_MORE (SHATOMIC_OP_HAS_PEER | SHATOMIC_OP_HAS_BIT)
+
+/* What no operation of the rows may have for them to be good at a glance. */
+static __u32 refused_traits(const struct shatomic_memory *self,
+			    const struct shatomic_rows *rows)
+{
+	__u32 traits = TRAITS_WITH_MORE;
+
+	if (!self->writable)
+		traits |= SHATOMIC_OP_WRITES_SELF;
+	if (!rows->operands)
+		traits |= SHATOMIC_OP_HAS_OPERAND;
+	if (!rows->comparands)
+		traits |= SHATOMIC_OP_HAS_COMPARAND;
+	if (!rows->masks)
+		traits |= SHATOMIC_OP_HAS_MASK;
+	if (!rows->comparand_masks)
+		traits |= SHATOMIC_OP_HAS_COMPARAND_MASK;
+	return traits;
+}
+
+/* Whether words of one width are all inside the region, and integers. */
+static bool offsets_are_good(const __u64 *offsets, __u64 count, __u32 width,
+			     __u64 last)
+{
+	__u64 any = 0, beyond = 0, i;
+
+	/* Sums without branches: what is wrong with which comes later. */
+#pragma GCC unroll 8
+	for (i = 0; i < count; i++) {
+		any |= offsets[i];
+		beyond |= last - offsets[i];
+	}
+	return !((any | beyond) >> 63) && !(any & (width - 1));
+}
+
+/* The same for rows of one operation. */
+static bool uniform_are_good(const struct shatomic_memory *self,
+			     const struct shatomic_rows *rows, __u64 first,
+			     __u64 count, __u32 refused)
+{
+	__u32 width = rows->width;
+
+	return rows->op < SHATOMIC_OP_COUNT && !(op_traits[rows->op] & refused) &&
+	       shatomic_width_is_supported(width) && !(width & (width - 1)) &&
+	       offsets_are_good(rows->offsets + first, count, width,
+				self->size - width);
+}
+
+/* Whether rows of several operations or widths are good; fields may be. */
+static bool mixed_are_good(const struct shatomic_memory *self,
+			   const struct shatomic_rows *rows, __u64 first,
+			   __u64 count, __u32 refused)
+{
+	__u64 i, bad = 0;
+
+	for (i = first; i < first + count; i++) {
+		__u32 op = rows->ops ? rows->ops[i] : rows->op;
+		__u32 width = rows->widths ? rows->widths[i] : rows->width;
+		__u64 offset = rows->offsets[i];
+
+		bad |= op >= SHATOMIC_OP_COUNT;
+		bad |= op_traits[op < SHATOMIC_OP_COUNT ? op : 0] & refused;
+		bad |= width - 1 > 7;
+		bad |= (offset & 7) + width > 8;
+		bad |= offset > self->size - width;
+	}
+	return !bad;
+}
+
+/* Rows that are looked at together, and one by one if that finds fault. */
+#define GLANCE_ROWS 256
+
+int shatomic_check_rows(const struct shatomic_memory *self,
+			const struct shatomic_rows *rows, bool *has_fields,
+			struct shatomic_row_error *error)
+{
+	bool mixed = rows->ops || rows->widths, good;
+	__u32 refused = refused_traits(self, rows);
+	__u64 first, count;
+	int ret;
+
+	for (first = 0; first < rows->count; first += count) {
+		count = rows->count - first;
+		if (count > GLANCE_ROWS)
+			count = GLANCE_ROWS;
+		/* So that no width exceeds the region. */
+		good = self->size >= 8 &&
+		       (mixed ? mixed_are_good(self, rows, first, count,
+					       refused) :
+				uniform_are_good(self, rows, first, count,
+						 refused));
+		if (good)
+			continue;
+		ret = check_each(self, rows, first, first + count, has_fields,
+				 error);
 		if (ret)
 			return ret;
 	}

@@ -3,7 +3,7 @@
  * Rows whose words are doubles, 16 aligned bytes, which some machines compare
  * and exchange by one instruction. Everything is made of that, loads too.
  */
-#include "engine.h"
+#include "run.h"
 
 #ifdef __SIZEOF_INT128__
 

@@ -10,6 +10,7 @@
 
 #include "ops.h"
 #include "shim.h"
+#include "tune.h"
 
 /**
  * struct shatomic_memory - A region as the engine reaches it
@@ -19,6 +20,8 @@
  * @base: Userspace: address of its first byte.
  * @size: Its size in bytes.
  * @writable: Whether rows may change it.
+ * @prefetch: Whether to bring words in before their rows run: it does not fit
+ *	a CPU's L2 cache.
  */
 struct shatomic_memory {
 #ifdef __KERNEL__
@@ -29,6 +32,7 @@ struct shatomic_memory {
 #endif
 	__u64 size;
 	bool writable;
+	bool prefetch;
 };
 
 /* The address of @offset, which must have been checked. */
@@ -139,8 +143,9 @@ int shatomic_check_shape(const struct shatomic_rows *rows, __u32 flags,
  * shatomic_check_rows() - Check each row
  * @self: The region they are for.
  * @rows: The rows, whose shape has been checked.
- * @has_fields: [out] Set when a word is not an integer of the machine, 1, 2, 4
- *	or 8 bytes wide and aligned; else left as it is.
+ * @has_fields: [out] Set when rows of one operation and width have a word that
+ *	is not an integer of the machine, 1, 2, 4 or 8 bytes wide and aligned;
+ *	else left as it is.
  * @error: [out] The first row that is wrong, counted from 0 in @rows.
  *
  * Return: 0, -EINVAL, -EOPNOTSUPP, -ERANGE or -EACCES.
@@ -153,13 +158,16 @@ int shatomic_check_rows(const struct shatomic_memory *self,
  * shatomic_run_rows() - Run rows in row order
  * @self: The region they are for.
  * @rows: The rows, which have been checked.
+ * @has_fields: What shatomic_check_rows() found.
  */
 void shatomic_run_rows(const struct shatomic_memory *self,
-		       const struct shatomic_rows *rows);
+		       const struct shatomic_rows *rows, bool has_fields);
 
-/* The same for rows that are doubles. */
-void shatomic_run_doubles(const struct shatomic_memory *self,
-			  const struct shatomic_rows *rows);
+/* Whether to prefetch in a region of @size bytes; the cache's size may be 0. */
+static inline bool shatomic_prefetch_pays(__u64 size, __u64 l2_cache_size)
+{
+	return size > (l2_cache_size ? l2_cache_size : SHATOMIC_USUAL_L2_SIZE);
+}
 
 /* @count rows from @first on, as rows of their own. */
 struct shatomic_rows shatomic_rows_slice(const struct shatomic_rows *rows,

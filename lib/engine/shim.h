@@ -23,4 +23,19 @@
 #include <sys/cdefs.h>
 #endif
 
+#ifndef noinline
+#define noinline __attribute__((noinline))
+#endif
+
+/* Bring in the line of @address to be written to. */
+static inline void prefetch_for_write(const void *address)
+{
+#ifdef __x86_64__
+	/* Compilers use it only for CPUs that they are told of. */
+	asm volatile("prefetchw %0" : : "m"(*(const char *)address));
+#else
+	__builtin_prefetch(address, 1, 3);
+#endif
+}
+
 #endif /* SHATOMIC_ENGINE_SHIM_H */

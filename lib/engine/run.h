@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR LGPL-2.1-or-later */
+/*
+ * The ways to run rows that run.c chooses from. What they are given has been
+ * checked; all run in row order.
+ */
+#ifndef SHATOMIC_ENGINE_RUN_H
+#define SHATOMIC_ENGINE_RUN_H
+
+#include "engine.h"
+
+/* Rows of one operation and width, all of them integers of the machine. */
+void shatomic_run_integers(const struct shatomic_memory *self,
+			   const struct shatomic_rows *rows);
+
+/*
+ * Run the rows from @i on that are on one word as one operation, rows that have
+ * one operation, without a peer, and one width. Returns how many they were, 0
+ * when there is only one, which has not been run.
+ */
+__u32 shatomic_fold(const struct shatomic_memory *self,
+		    const struct shatomic_rows *rows, __u64 i);
+
+/* A row whose word is any field of an aligned 8-byte word. */
+void shatomic_run_field(const struct shatomic_memory *self,
+			const struct shatomic_rows *rows, __u64 i, __u32 op,
+			__u32 width);
+
+/* Rows of several operations or widths, in a region that can be written to. */
+void shatomic_run_mixed(const struct shatomic_memory *self,
+			const struct shatomic_rows *rows);
+
+/* Rows that are doubles. */
+void shatomic_run_doubles(const struct shatomic_memory *self,
+			  const struct shatomic_rows *rows);
+
+#endif /* SHATOMIC_ENGINE_RUN_H */
