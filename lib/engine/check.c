@@ -4,14 +4,20 @@
  */
 #include "engine.h"
 
-static const __u32 op_traits[] = {
+/* Of what is not an operation. */
+#define NO_OP (1U << 31)
+
+/* Of whatever a column of operations may hold. */
+static const __u32 op_traits[256] = {
+	[SHATOMIC_OP_COUNT ... 255] = NO_OP,
 #define OP_TRAITS(constant, name, traits, ...)                                \
 	[SHATOMIC_OP_##constant] = (traits),
 	SHATOMIC_OPS(OP_TRAITS)
 #undef OP_TRAITS
 };
 
-_Static_assert(sizeof(op_traits) / sizeof(op_traits[0]) == SHATOMIC_OP_COUNT,
+#define COUNT_OP(...) + 1
+_Static_assert(0 SHATOMIC_OPS(COUNT_OP) == SHATOMIC_OP_COUNT,
 	       "SHATOMIC_OPS and enum shatomic_op must have the same members");
 
 /* Bit w - 1 for each width of w bytes: 1 to 8. */
@@ -229,7 +235,7 @@ static int check_each(const struct shatomic_memory *self,
 static __u32 refused_traits(const struct shatomic_memory *self,
 			    const struct shatomic_rows *rows)
 {
-	__u32 traits = TRAITS_WITH_MORE;
+	__u32 traits = TRAITS_WITH_MORE | NO_OP;
 
 	if (!self->writable)
 		traits |= SHATOMIC_OP_WRITES_SELF;
@@ -244,32 +250,80 @@ static __u32 refused_traits(const struct shatomic_memory *self,
 	return traits;
 }
 
-/* Whether words of one width are all inside the region, and integers. */
-static bool offsets_are_good(const __u64 *offsets, __u64 count, __u32 width,
-			     __u64 last)
+/* All bits that are set in any offset. */
+static __u64 bits_of_offsets(const __u64 *offsets, __u64 count)
 {
-	__u64 any = 0, beyond = 0, i;
+	/* Several sums, so that no row has to wait for the row before. */
+	__u64 bits[4] = { 0 }, i;
 
-	/* Sums without branches: what is wrong with which comes later. */
-#pragma GCC unroll 8
-	for (i = 0; i < count; i++) {
-		any |= offsets[i];
-		beyond |= last - offsets[i];
+	for (i = 0; i + 4 <= count; i += 4) {
+		bits[0] |= offsets[i];
+		bits[1] |= offsets[i + 1];
+		bits[2] |= offsets[i + 2];
+		bits[3] |= offsets[i + 3];
 	}
-	return !((any | beyond) >> 63) && !(any & (width - 1));
+	for (; i < count; i++)
+		bits[0] |= offsets[i];
+	return bits[0] | bits[1] | bits[2] | bits[3];
 }
 
-/* The same for rows of one operation. */
+/*
+ * Whether the aligned 8-byte words that offsets lie in are inside the region;
+ * @bits are those set in any offset.
+ */
+static bool words_are_inside(const struct shatomic_memory *self,
+			     const __u64 *offsets, __u64 count, __u64 bits)
+{
+	__u64 beyond = 0, i;
+
+	/* No offset exceeds that. In regions of 2^n bytes this decides. */
+	if ((bits | 7) < self->size)
+		return true;
+	for (i = 0; i < count; i++)
+		beyond |= self->size - 1 - (offsets[i] | 7);
+	return !((bits | beyond) >> 63);
+}
+
+/* Whether rows of one operation and width are good, and their words integers. */
 static bool uniform_are_good(const struct shatomic_memory *self,
 			     const struct shatomic_rows *rows, __u64 first,
 			     __u64 count, __u32 refused)
 {
+	const __u64 *offsets = rows->offsets + first;
 	__u32 width = rows->width;
+	__u64 bits;
 
-	return rows->op < SHATOMIC_OP_COUNT && !(op_traits[rows->op] & refused) &&
-	       shatomic_width_is_supported(width) && !(width & (width - 1)) &&
-	       offsets_are_good(rows->offsets + first, count, width,
-				self->size - width);
+	if (rows->op >= SHATOMIC_OP_COUNT || op_traits[rows->op] & refused ||
+	    !shatomic_width_is_supported(width) || width & (width - 1))
+		return false;
+	bits = bits_of_offsets(offsets, count);
+	return !(bits & (width - 1)) &&
+	       words_are_inside(self, offsets, count, bits);
+}
+
+static __always_inline bool each_is_good(const struct shatomic_memory *self,
+					 const struct shatomic_rows *rows,
+					 __u64 first, __u64 count,
+					 __u32 refused, bool has_ops,
+					 bool has_widths)
+{
+	const __u64 *offsets = rows->offsets + first;
+	__u64 bits = 0, ends = 0, i;
+	__u32 traits = 0;
+
+	/* Sums without branches: what is wrong with which comes later. */
+	for (i = 0; i < count; i++) {
+		__u32 op = has_ops ? rows->ops[first + i] : rows->op;
+		__u32 width = has_widths ? rows->widths[first + i] :
+					   rows->width;
+
+		traits |= op_traits[op];
+		/* Where a word's last byte is in its aligned 8-byte word. */
+		ends |= (width - 1ULL) | ((offsets[i] & 7) + width - 1);
+		bits |= offsets[i];
+	}
+	return !(traits & refused) && ends < 8 &&
+	       words_are_inside(self, offsets, count, bits);
 }
 
 /* Whether rows of several operations or widths are good; fields may be. */
@@ -277,20 +331,13 @@ static bool mixed_are_good(const struct shatomic_memory *self,
 			   const struct shatomic_rows *rows, __u64 first,
 			   __u64 count, __u32 refused)
 {
-	__u64 i, bad = 0;
-
-	for (i = first; i < first + count; i++) {
-		__u32 op = rows->ops ? rows->ops[i] : rows->op;
-		__u32 width = rows->widths ? rows->widths[i] : rows->width;
-		__u64 offset = rows->offsets[i];
-
-		bad |= op >= SHATOMIC_OP_COUNT;
-		bad |= op_traits[op < SHATOMIC_OP_COUNT ? op : 0] & refused;
-		bad |= width - 1 > 7;
-		bad |= (offset & 7) + width > 8;
-		bad |= offset > self->size - width;
-	}
-	return !bad;
+	if (!rows->widths)
+		return each_is_good(self, rows, first, count, refused, true,
+				    false);
+	if (!rows->ops)
+		return each_is_good(self, rows, first, count, refused, false,
+				    true);
+	return each_is_good(self, rows, first, count, refused, true, true);
 }
 
 /* Rows that are looked at together, and one by one if that finds fault. */
@@ -309,12 +356,10 @@ int shatomic_check_rows(const struct shatomic_memory *self,
 		count = rows->count - first;
 		if (count > GLANCE_ROWS)
 			count = GLANCE_ROWS;
-		/* So that no width exceeds the region. */
-		good = self->size >= 8 &&
-		       (mixed ? mixed_are_good(self, rows, first, count,
-					       refused) :
-				uniform_are_good(self, rows, first, count,
-						 refused));
+		good = mixed ? mixed_are_good(self, rows, first, count,
+					      refused) :
+			       uniform_are_good(self, rows, first, count,
+						refused);
 		if (good)
 			continue;
 		ret = check_each(self, rows, first, first + count, has_fields,

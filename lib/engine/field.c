@@ -17,18 +17,14 @@ static __always_inline bool field_update(const struct field *field,
 					 const struct operands *o,
 					 __u64 *result)
 {
-	__u64 seen = __atomic_load_n(field->whole, __ATOMIC_SEQ_CST);
-	__u64 others = ~(field->all << field->shift);
-	__u64 next;
+	__u64 was = __atomic_load_n(field->whole, __ATOMIC_SEQ_CST);
+	__u64 seen, next;
 
 	do {
-		if (!evaluate(o, field->all, seen >> field->shift & field->all,
-			      &next, result))
+		seen = was >> field->shift & field->all;
+		if (!evaluate(o, field->all, seen, &next, result))
 			return false;
-		next = (seen & others) | next << field->shift;
-	} while (!__atomic_compare_exchange_n(field->whole, &seen, next, 0,
-					      __ATOMIC_SEQ_CST,
-					      __ATOMIC_SEQ_CST));
+	} while (!field_exchange(field, &was, seen ^ next));
 	return true;
 }
 
@@ -89,7 +85,8 @@ void shatomic_run_field(const struct shatomic_memory *self,
 			__u32 width)
 {
 	static run_fn *const run[SHATOMIC_OP_COUNT] = {
-#define RUN(constant, name, ...) [SHATOMIC_OP_##constant] = run_##name,
+#define RUN(constant, name, ...)                                              \
+		[SHATOMIC_OP_##constant] = run_##name,
 		SHATOMIC_OPS(RUN)
 #undef RUN
 	};

@@ -34,4 +34,16 @@ static inline struct field field_at(void *word, __u32 width)
 	};
 }
 
+/*
+ * Change bits of a field, when the 8-byte word is still what it @was; else that
+ * becomes what it is.
+ */
+static __always_inline bool field_exchange(const struct field *field,
+					   __u64 *was, __u64 changes)
+{
+	return __atomic_compare_exchange_n(field->whole, was,
+					   *was ^ changes << field->shift, 0,
+					   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
 #endif /* SHATOMIC_ENGINE_FIELD_H */

@@ -7,20 +7,29 @@
  */
 #include "field.h"
 
-/* How many rows from @i on are on one word, as far as they can be folded. */
-static __always_inline __u32 run_length(const struct shatomic_rows *rows,
-					__u64 i)
+/* How many rows a run from @i on may have. */
+static __always_inline __u64 most_rows(const struct shatomic_rows *rows,
+				       __u64 i, __u64 most)
+{
+	return rows->count - i < most ? rows->count - i : most;
+}
+
+/* Whether this row and the three after it are on the word at @offset. */
+static __always_inline bool four_are_on(const __u64 *offsets, __u64 offset)
+{
+	return offsets[0] == offset && offsets[1] == offset &&
+	       offsets[2] == offset && offsets[3] == offset;
+}
+
+/* How many rows from @i on are on one word, up to @most. */
+static __always_inline __u64 run_length(const struct shatomic_rows *rows,
+					__u64 i, __u64 most)
 {
 	const __u64 *offsets = rows->offsets + i;
-	__u64 left = rows->count - i;
-	__u32 most = left < SHATOMIC_FOLD_ROWS ? left : SHATOMIC_FOLD_ROWS;
-	__u32 length = 1;
+	__u64 length = 0;
 
-	while (length + 4 <= most &&
-	       !((offsets[length] ^ offsets[0]) |
-		 (offsets[length + 1] ^ offsets[0]) |
-		 (offsets[length + 2] ^ offsets[0]) |
-		 (offsets[length + 3] ^ offsets[0])))
+	most = most_rows(rows, i, most);
+	while (length + 4 <= most && four_are_on(&offsets[length], offsets[0]))
 		length += 4;
 	while (length < most && offsets[length] == offsets[0])
 		length++;
@@ -61,7 +70,7 @@ static __always_inline __u32 fold(const struct shatomic_memory *self,
 {
 	/* A copy that stays in registers. */
 	const struct shatomic_rows rows = *rows_;
-	__u32 length = run_length(&rows, i), k;
+	__u64 length = run_length(&rows, i, SHATOMIC_FOLD_ROWS), k;
 	struct field field = field_at(self_at(self, &rows, i), width);
 	__u64 results[SHATOMIC_FOLD_ROWS];
 	__u8 statuses[SHATOMIC_FOLD_ROWS];
@@ -75,9 +84,7 @@ static __always_inline __u32 fold(const struct shatomic_memory *self,
 		now = fold_rows(&rows, i, length, traits, evaluate, field.all,
 				seen, results, statuses);
 	} while (traits & SHATOMIC_OP_WRITES_SELF &&
-		 !__atomic_compare_exchange_n(
-			 field.whole, &was, was ^ (seen ^ now) << field.shift,
-			 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+		 !field_exchange(&field, &was, seen ^ now));
 	if (rows.results) {
 #pragma GCC unroll 4
 		for (k = 0; k < length; k++)
@@ -91,59 +98,131 @@ static __always_inline __u32 fold(const struct shatomic_memory *self,
 }
 
 /*
- * Operations whose rows can be put together before the word is known, by what
- * they make of a word of @start: one instruction then applies them all, and
- * nothing has to wait for what the word was but the results.
+ * Operations whose rows can be joined before the word is known, as their terms
+ * can be in any grouping: one instruction then applies them all, nothing but
+ * results has to wait for what the word was, and no row for the row before.
  *
- * X(CONSTANT, name, apply, start)
+ * X(CONSTANT, name, join, sign of its terms, what joins nothing, is the result
+ *   what the word becomes)
  */
-#define SUMS(X)                                                               \
-	X(FETCH_AND_ADD, fetch_and_add, __atomic_fetch_add, 0)                \
-	X(ADD_AND_FETCH, add_and_fetch, __atomic_fetch_add, 0)                \
-	X(FETCH_AND_SUB, fetch_and_sub, __atomic_fetch_add, 0)                \
-	X(SUB_AND_FETCH, sub_and_fetch, __atomic_fetch_add, 0)                \
-	X(FETCH_AND_AND, fetch_and_and, __atomic_fetch_and, ~0ULL)            \
-	X(AND_AND_FETCH, and_and_fetch, __atomic_fetch_and, ~0ULL)            \
-	X(FETCH_AND_OR, fetch_and_or, __atomic_fetch_or, 0)                   \
-	X(OR_AND_FETCH, or_and_fetch, __atomic_fetch_or, 0)                   \
-	X(FETCH_AND_XOR, fetch_and_xor, __atomic_fetch_xor, 0)                \
-	X(XOR_AND_FETCH, xor_and_fetch, __atomic_fetch_xor, 0)
+#define JOINTS(X)                                                             \
+	X(FETCH_AND_ADD, fetch_and_add, add, +, 0, false)                     \
+	X(ADD_AND_FETCH, add_and_fetch, add, +, 0, true)                      \
+	X(FETCH_AND_SUB, fetch_and_sub, add, -, 0, false)                     \
+	X(SUB_AND_FETCH, sub_and_fetch, add, -, 0, true)                      \
+	X(FETCH_AND_AND, fetch_and_and, and, +, ~0ULL, false)                 \
+	X(AND_AND_FETCH, and_and_fetch, and, +, ~0ULL, true)                  \
+	X(FETCH_AND_OR, fetch_and_or, or, +, 0, false)                        \
+	X(OR_AND_FETCH, or_and_fetch, or, +, 0, true)                         \
+	X(FETCH_AND_XOR, fetch_and_xor, xor, +, 0, false)                     \
+	X(XOR_AND_FETCH, xor_and_fetch, xor, +, 0, true)
 
-static __always_inline __u32 fold_sum(const struct shatomic_memory *self,
-				      const struct shatomic_rows *rows_,
-				      __u64 i, evaluate_fn *evaluate,
-				      __u64 (*apply)(__u64 *word, __u64 sum),
-				      __u64 start)
+typedef __u64 join_fn(__u64 a, __u64 b);
+typedef __u64 apply_fn(__u64 *word, __u64 joined);
+
+#define DEFINE_JOIN(name, operator)                                           \
+	static __always_inline __u64 join_##name(__u64 a, __u64 b)            \
+	{                                                                     \
+		return a operator b;                                          \
+	}                                                                     \
+	static __always_inline __u64 apply_##name(__u64 *word, __u64 joined)  \
+	{                                                                     \
+		return __atomic_fetch_##name(word, joined, __ATOMIC_SEQ_CST); \
+	}
+
+DEFINE_JOIN(add, +)
+DEFINE_JOIN(and, &)
+DEFINE_JOIN(or, |)
+DEFINE_JOIN(xor, ^)
+
+static __always_inline __u64 term(const __u64 *operand, int sign)
 {
-	/* A copy that stays in registers. */
-	const struct shatomic_rows rows = *rows_;
-	__u32 length = run_length(&rows, i), k;
-	struct operands o = { .one = 1 };
-	__u64 now = start, result;
+	return sign < 0 ? -*operand : *operand;
+}
 
-	if (length == 1)
-		return 0;
-#pragma GCC unroll 4
-	for (k = 0; k < length; k++) {
-		o.operand = rows.operands[i + k];
-		evaluate(&o, ~0ULL, now, &now, &result);
+static __always_inline __u64 four_terms(const __u64 *operands, join_fn *join,
+					int sign)
+{
+	return join(join(term(&operands[0], sign), term(&operands[1], sign)),
+		    join(term(&operands[2], sign), term(&operands[3], sign)));
+}
+
+/*
+ * Join the rows from @i on that are on one word. Returns how many they are,
+ * which run_length() would tell in a pass more.
+ */
+static __always_inline __u64 join_run(const struct shatomic_rows *rows,
+				      __u64 i, join_fn *join, int sign,
+				      __u64 *joined_)
+{
+	const __u64 *offsets = rows->offsets + i;
+	const __u64 *operands = rows->operands + i;
+	__u64 most = most_rows(rows, i, SHATOMIC_JOIN_ROWS);
+	__u64 length = 0, offset = offsets[0], joined = *joined_;
+
+	while (length + 8 <= most && four_are_on(&offsets[length], offset) &&
+	       four_are_on(&offsets[length + 4], offset)) {
+		joined = join(joined,
+			      join(four_terms(&operands[length], join, sign),
+				   four_terms(&operands[length + 4], join,
+					      sign)));
+		length += 8;
 	}
-	now = apply(self_at(self, &rows, i), now);
-	if (rows.results) {
-#pragma GCC unroll 4
-		for (k = 0; k < length; k++) {
-			o.operand = rows.operands[i + k];
-			evaluate(&o, ~0ULL, now, &now, &result);
-			rows.results[i + k] = result;
-		}
-	}
-	for (k = 0; rows.statuses && k < length; k++)
-		rows.statuses[i + k] = SHATOMIC_ROW_DONE;
+	for (; length < most && offsets[length] == offset; length++)
+		joined = join(joined, term(&operands[length], sign));
+	*joined_ = joined;
 	return length;
 }
 
-typedef __u32 fold_fn(const struct shatomic_memory *self,
-		      const struct shatomic_rows *rows, __u64 i);
+/*
+ * The results of rows on a word in which @now was seen. They may take the place
+ * of the operands.
+ */
+static __always_inline void put_joints(__u64 *results, const __u64 *operands,
+				       __u64 length, join_fn *join, int sign,
+				       bool gives_next, __u64 now)
+{
+	__u64 one, two, three, four, last, k;
+
+	for (k = 0; k + 4 <= length; k += 4) {
+		one = term(&operands[k], sign);
+		two = join(one, term(&operands[k + 1], sign));
+		three = term(&operands[k + 2], sign);
+		four = join(two, join(three, term(&operands[k + 3], sign)));
+		three = join(two, three);
+		last = join(now, four);
+		results[k] = gives_next ? join(now, one) : now;
+		results[k + 1] = join(now, gives_next ? two : one);
+		results[k + 2] = join(now, gives_next ? three : two);
+		results[k + 3] = gives_next ? last : join(now, three);
+		now = last;
+	}
+	for (; k < length; k++) {
+		one = join(now, term(&operands[k], sign));
+		results[k] = gives_next ? one : now;
+		now = one;
+	}
+}
+
+static __always_inline __u32 fold_joints(const struct shatomic_memory *self,
+					 const struct shatomic_rows *rows,
+					 __u64 i, join_fn *join,
+					 apply_fn *apply, int sign,
+					 __u64 nothing, bool gives_next)
+{
+	__u64 joined = nothing, seen, length, k;
+
+	length = join_run(rows, i, join, sign, &joined);
+	if (length == 1)
+		return 0;
+	seen = apply(self_at(self, rows, i), joined);
+	if (rows->results)
+		put_joints(rows->results + i, rows->operands + i, length, join,
+			   sign, gives_next, seen);
+	for (k = 0; rows->statuses && k < length; k++)
+		rows->statuses[i + k] = SHATOMIC_ROW_DONE;
+	return length;
+}
 
 /* With a width that the compiler knows a row takes half the instructions. */
 #define DEFINE_FOLD(constant, name, traits, ...)                              \
@@ -162,38 +241,31 @@ typedef __u32 fold_fn(const struct shatomic_memory *self,
 
 SHATOMIC_OPS(DEFINE_FOLD)
 
-#define DEFINE_SUM(constant, name, builtin, start)                            \
-	static __always_inline __u64 apply_##name(__u64 *word, __u64 sum)     \
+#define DEFINE_JOINT(constant, name, join, sign, nothing, gives_next)         \
+	static __u32 joint_##name(const struct shatomic_memory *self,         \
+				  const struct shatomic_rows *rows, __u64 i)  \
 	{                                                                     \
-		return builtin(word, sum, __ATOMIC_SEQ_CST);                  \
-	}                                                                     \
-	static __u32 sum_##name(const struct shatomic_memory *self,           \
-				const struct shatomic_rows *rows, __u64 i)    \
-	{                                                                     \
-		return fold_sum(self, rows, i, evaluate_##name, apply_##name, \
-				start);                                       \
+		return fold_joints(self, rows, i, join_##join, apply_##join,  \
+				   sign 1, nothing, gives_next);              \
 	}
 
-SUMS(DEFINE_SUM)
+JOINTS(DEFINE_JOINT)
 
-__u32 shatomic_fold(const struct shatomic_memory *self,
-		    const struct shatomic_rows *rows, __u64 i)
+shatomic_fold_fn *shatomic_fold_of(__u32 op, __u32 width)
 {
-	static fold_fn *const folds[SHATOMIC_OP_COUNT][2] = {
+	static shatomic_fold_fn *const folds[SHATOMIC_OP_COUNT][2] = {
 #define FOLD(constant, name, ...)                                             \
 		[SHATOMIC_OP_##constant] = { fold_##name, fold_##name##_u64 },
 		SHATOMIC_OPS(FOLD)
 #undef FOLD
 	};
-
-	static fold_fn *const sums[SHATOMIC_OP_COUNT] = {
-#define SUM(constant, name, ...) [SHATOMIC_OP_##constant] = sum_##name,
-		SUMS(SUM)
-#undef SUM
+	static shatomic_fold_fn *const joints[SHATOMIC_OP_COUNT] = {
+#define JOINT(constant, name, ...)                                            \
+		[SHATOMIC_OP_##constant] = joint_##name,
+		JOINTS(JOINT)
+#undef JOINT
 	};
-	bool whole = rows->width == 8;
+	bool whole = width == 8;
 
-	if (whole && sums[rows->op])
-		return sums[rows->op](self, rows, i);
-	return folds[rows->op][whole](self, rows, i);
+	return whole && joints[op] ? joints[op] : folds[op][whole];
 }

@@ -69,7 +69,7 @@ typedef void run_fn(const struct shatomic_memory *self,
 
 #define ROW_UPDATE(T, builtin, traits, evaluate)                              \
 	do {                                                                  \
-		const struct operands o =                            \
+		const struct operands o =                                     \
 			operands_of(rows, i, traits, (T)~(T)0);               \
 		T seen = __atomic_load_n(word, __ATOMIC_SEQ_CST);             \
 		__u64 next, old;                                              \
@@ -85,8 +85,6 @@ typedef void run_fn(const struct shatomic_memory *self,
 		result = old;                                                 \
 	} while (0)
 
-#define UNROLL_BLOCK _Pragma("GCC unroll 4")
-
 /*
  * Bring in the words of rows that come later. Not those of the last rows, for
  * which there is nothing to hide their absence behind.
@@ -98,14 +96,14 @@ static __always_inline void prefetch_block(const struct shatomic_memory *self,
 	__u32 k;
 
 	if (rows->count - i >= SHATOMIC_PREFETCH_FAR + SHATOMIC_BLOCK_ROWS) {
-		UNROLL_BLOCK
+#pragma GCC unroll 4
 		for (k = 0; k < SHATOMIC_BLOCK_ROWS; k++)
 			__builtin_prefetch(self_at(self, rows, i + k +
 						   SHATOMIC_PREFETCH_FAR),
 					   1, 2);
 	}
 	if (rows->count - i >= SHATOMIC_PREFETCH_NEAR + SHATOMIC_BLOCK_ROWS) {
-		UNROLL_BLOCK
+#pragma GCC unroll 4
 		for (k = 0; k < SHATOMIC_BLOCK_ROWS; k++)
 			prefetch_for_write(self_at(self, rows, i + k +
 						   SHATOMIC_PREFETCH_NEAR));
@@ -127,12 +125,12 @@ static __always_inline void put_block(const struct shatomic_rows *rows, __u64 i,
 	__u32 k;
 
 	if (rows->results) {
-		UNROLL_BLOCK
+#pragma GCC unroll 4
 		for (k = 0; k < SHATOMIC_BLOCK_ROWS; k++)
 			rows->results[i + k] = result[k];
 	}
 	if (rows->statuses) {
-		UNROLL_BLOCK
+#pragma GCC unroll 4
 		for (k = 0; k < SHATOMIC_BLOCK_ROWS; k++)
 			rows->statuses[i + k] = status[k];
 	}
@@ -172,6 +170,7 @@ static __always_inline void put_block(const struct shatomic_rows *rows, __u64 i,
 	{                                                                     \
 		const struct shatomic_memory self = *self_;                   \
 		const struct shatomic_rows rows = *rows_;                     \
+		shatomic_fold_fn *fold = shatomic_fold_of(rows.op, rows.width);\
 		__u64 result[SHATOMIC_BLOCK_ROWS], i = 0, end;                \
 		__u8 status[SHATOMIC_BLOCK_ROWS];                             \
 		__u32 k;                                                      \
@@ -183,7 +182,7 @@ static __always_inline void put_block(const struct shatomic_rows *rows, __u64 i,
 			    has_pair(rows.offsets + i)) {                     \
 				end = i + SHATOMIC_BLOCK_ROWS;                \
 				while (i < end) {                             \
-					k = shatomic_fold(self_, rows_, i);   \
+					k = fold(self_, rows_, i);            \
 					if (!k) {                             \
 						one_##name##_u##bits(         \
 							self_, rows_, i);     \
@@ -193,7 +192,7 @@ static __always_inline void put_block(const struct shatomic_rows *rows, __u64 i,
 				}                                             \
 				continue;                                     \
 			}                                                     \
-			UNROLL_BLOCK                                          \
+			_Pragma("GCC unroll 4")                               \
 			for (k = 0; k < SHATOMIC_BLOCK_ROWS; k++)             \
 				result[k] = step_##name##_u##bits(            \
 					&self, &rows, i + k, &status[k]);     \

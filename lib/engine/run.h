@@ -13,12 +13,14 @@ void shatomic_run_integers(const struct shatomic_memory *self,
 			   const struct shatomic_rows *rows);
 
 /*
- * Run the rows from @i on that are on one word as one operation, rows that have
- * one operation, without a peer, and one width. Returns how many they were, 0
- * when there is only one, which has not been run.
+ * Runs the rows from @i on that are on one word as one operation. Returns how
+ * many they were, 0 when there is only one, which has not been run.
  */
-__u32 shatomic_fold(const struct shatomic_memory *self,
-		    const struct shatomic_rows *rows, __u64 i);
+typedef __u32 shatomic_fold_fn(const struct shatomic_memory *self,
+			       const struct shatomic_rows *rows, __u64 i);
+
+/* The one for rows of an operation without a peer, and of a width. */
+shatomic_fold_fn *shatomic_fold_of(__u32 op, __u32 width);
 
 /* A row whose word is any field of an aligned 8-byte word. */
 void shatomic_run_field(const struct shatomic_memory *self,

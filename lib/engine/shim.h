@@ -24,7 +24,7 @@
 #endif
 
 #ifndef noinline
-#define noinline __attribute__((noinline))
+#define noinline __attribute__((__noinline__))
 #endif
 
 /* Bring in the line of @address to be written to. */

@@ -28,4 +28,7 @@
  */
 #define SHATOMIC_FOLD_ROWS 64
 
+/* The same where they are not: rows whose operands fit half of an L1 cache. */
+#define SHATOMIC_JOIN_ROWS 1024
+
 #endif /* SHATOMIC_ENGINE_TUNE_H */
