@@ -38,13 +38,18 @@ struct crew {
  * struct lane - Rows of one lane on their way through the engine
  * @chunk: Copies of their columns.
  * @count: How many there are.
- * @row_of: Where in the batch each stands.
+ * @row_of: Where in the batch each stands, from @first on.
+ * @first: The row that they are counted from.
  */
 struct lane {
 	struct shatomic_chunk chunk;
 	__u32 count;
-	__u64 row_of[SHATOMIC_CHUNK_ROWS];
+	__u32 row_of[SHATOMIC_CHUNK_ROWS];
+	__u64 first;
 };
+
+/* Rows that are looked at before it is looked whether the lane has room. */
+#define LOOK_ROWS 128
 
 static void run_slice(const struct crew *crew, __u64 slice)
 {
@@ -59,17 +64,61 @@ static void run_slice(const struct crew *crew, __u64 slice)
 	shatomic_run_rows(crew->memory, &rows, crew->has_fields);
 }
 
-/* Copy the lane's rows of a column of values, each of so many entries. */
-static inline void copy_values(const struct lane *lane, __u64 *to,
-			       const __u64 *column, __u32 entries)
+/*
+ * Columns of values, with so many entries a row, between the batch and a lane's
+ * chunk.
+ */
+
+static __always_inline void gather(const struct lane *lane, __u64 *to,
+				   const __u64 *column, __u32 entries)
 {
 	__u32 i, entry;
 
+	if (!column)
+		return;
+	column += lane->first * entries;
 	for (i = 0; i < lane->count; i++) {
 		for (entry = 0; entry < entries; entry++)
 			to[i * entries + entry] =
-				column[lane->row_of[i] * entries + entry];
+				column[(size_t)lane->row_of[i] * entries +
+				       entry];
 	}
+}
+
+static __always_inline void scatter(const struct lane *lane,
+				    const __u64 *from, __u64 *column,
+				    __u32 entries)
+{
+	__u32 i, entry;
+
+	if (!column)
+		return;
+	column += lane->first * entries;
+	for (i = 0; i < lane->count; i++) {
+		for (entry = 0; entry < entries; entry++)
+			column[(size_t)lane->row_of[i] * entries + entry] =
+				from[i * entries + entry];
+	}
+}
+
+static __always_inline void gather_values(struct lane *lane,
+					  const struct shatomic_rows *rows,
+					  __u32 entries)
+{
+	struct shatomic_chunk *chunk = &lane->chunk;
+
+	gather(lane, chunk->operands, rows->operands, entries);
+	gather(lane, chunk->comparands, rows->comparands, entries);
+	gather(lane, chunk->masks, rows->masks, entries);
+	gather(lane, chunk->comparand_masks, rows->comparand_masks, entries);
+}
+
+static void gather_bytes(const struct lane *lane, __u8 *to, const __u8 *column)
+{
+	__u32 i;
+
+	for (i = 0; column && i < lane->count; i++)
+		to[i] = column[lane->first + lane->row_of[i]];
 }
 
 /*
@@ -79,62 +128,72 @@ static inline void copy_values(const struct lane *lane, __u64 *to,
  */
 static void copy_in(struct lane *lane, const struct shatomic_rows *rows)
 {
-	__u32 entries = shatomic_value_entries(rows->width);
 	struct shatomic_chunk *chunk = &lane->chunk;
-	__u32 i;
 
-	for (i = 0; i < lane->count; i++)
-		chunk->offsets[i] = rows->offsets[lane->row_of[i]];
-	if (rows->operands)
-		copy_values(lane, chunk->operands, rows->operands, entries);
-	if (rows->comparands)
-		copy_values(lane, chunk->comparands, rows->comparands, entries);
-	if (rows->masks)
-		copy_values(lane, chunk->masks, rows->masks, entries);
-	if (rows->comparand_masks)
-		copy_values(lane, chunk->comparand_masks,
-			    rows->comparand_masks, entries);
-	for (i = 0; rows->ops && i < lane->count; i++)
-		chunk->ops[i] = rows->ops[lane->row_of[i]];
-	for (i = 0; rows->widths && i < lane->count; i++)
-		chunk->widths[i] = rows->widths[lane->row_of[i]];
+	gather(lane, chunk->offsets, rows->offsets, 1);
+	if (shatomic_value_entries(rows->width) == 1)
+		gather_values(lane, rows, 1);
+	else
+		gather_values(lane, rows, 2);
+	gather_bytes(lane, chunk->ops, rows->ops);
+	gather_bytes(lane, chunk->widths, rows->widths);
 }
 
-/* Run the rows that the lane has and bring back what came of them. */
+/* Bring back what came of the rows of the lane. */
+static void copy_out(const struct lane *lane, const struct shatomic_rows *rows)
+{
+	__u32 i;
+
+	if (shatomic_value_entries(rows->width) == 1)
+		scatter(lane, lane->chunk.results, rows->results, 1);
+	else
+		scatter(lane, lane->chunk.results, rows->results, 2);
+	for (i = 0; rows->statuses && i < lane->count; i++)
+		rows->statuses[lane->first + lane->row_of[i]] =
+			lane->chunk.statuses[i];
+}
+
+/* Run the rows that the lane has. */
 static void flush_lane(struct lane *lane, const struct crew *crew)
 {
-	const struct shatomic_rows *all = crew->rows;
-	__u32 entries = shatomic_value_entries(all->width);
 	struct shatomic_rows rows;
-	__u32 i, entry;
 
-	copy_in(lane, all);
-	rows = shatomic_chunk_rows(&lane->chunk, all, lane->count);
+	copy_in(lane, crew->rows);
+	rows = shatomic_chunk_rows(&lane->chunk, crew->rows, lane->count);
 	shatomic_run_rows(crew->memory, &rows, crew->has_fields);
-	for (i = 0; all->results && i < lane->count; i++) {
-		for (entry = 0; entry < entries; entry++)
-			all->results[lane->row_of[i] * entries + entry] =
-				rows.results[i * entries + entry];
-	}
-	for (i = 0; all->statuses && i < lane->count; i++)
-		all->statuses[lane->row_of[i]] = rows.statuses[i];
+	copy_out(lane, crew->rows);
 	lane->count = 0;
+}
+
+/* Take those of some rows that are in the lane, which has room for all. */
+static void fill_lane(struct lane *lane, const struct crew *crew, __u32 number,
+		      __u64 first, __u64 end)
+{
+	const __u64 *offsets = crew->rows->offsets + lane->first;
+	__u32 lanes = crew->shares, count = lane->count, row;
+
+	for (row = first - lane->first; row < end - lane->first; row++) {
+		/* No branch on the lane, which could not be predicted. */
+		lane->row_of[count] = row;
+		count += shatomic_lane_of(offsets[row], lanes) == number;
+	}
+	lane->count = count;
 }
 
 static void run_lane(const struct crew *crew, __u32 number)
 {
-	const struct shatomic_rows *rows = crew->rows;
-	__u32 capacity = shatomic_chunk_capacity(rows->width);
+	__u64 rows = crew->rows->count, first, end;
+	__u32 capacity = shatomic_chunk_capacity(crew->rows->width);
 	struct lane lane;
-	__u64 row;
 
 	lane.count = 0;
-	for (row = 0; row < rows->count; row++) {
-		/* No branch on the lane, which could not be predicted. */
-		lane.row_of[lane.count] = row;
-		lane.count += shatomic_lane_of(rows->offsets[row],
-					       crew->shares) == number;
-		if (lane.count == capacity)
+	for (first = 0; first < rows; first = end) {
+		end = rows - first < LOOK_ROWS ? rows : first + LOOK_ROWS;
+		if (!lane.count)
+			lane.first = first;
+		fill_lane(&lane, crew, number, first, end);
+		if (lane.count > capacity - LOOK_ROWS ||
+		    end - lane.first > (1U << 31))
 			flush_lane(&lane, crew);
 	}
 	if (lane.count)
@@ -216,11 +275,20 @@ static void run_crew(struct crew *crew, unsigned int workers)
 
 static enum shatomic_plan choose_plan(const struct shatomic_rows *rows,
 				      __u32 flags, bool has_fields,
-				      unsigned int parallelism)
+				      unsigned int parallelism,
+				      unsigned int workers)
 {
-	if (rows->count <= SHATOMIC_SLICE_ROWS || parallelism == 1)
+	enum shatomic_plan plan;
+
+	if (workers == 1)
 		return SHATOMIC_PLAN_SERIAL;
-	return shatomic_plan_rows(rows, flags, has_fields);
+	plan = shatomic_plan_rows(rows, flags, has_fields);
+	if (plan == SHATOMIC_PLAN_SLICES && shatomic_rows_are_hot(rows))
+		plan = SHATOMIC_PLAN_LANES;
+	if (plan == SHATOMIC_PLAN_LANES && !parallelism &&
+	    workers < SHATOMIC_LANES_WORTH)
+		plan = SHATOMIC_PLAN_SERIAL;
+	return plan;
 }
 
 void shatomic_run_parallel(const struct shatomic_memory *memory,
@@ -231,14 +299,14 @@ void shatomic_run_parallel(const struct shatomic_memory *memory,
 		.memory = memory,
 		.rows = rows,
 		.has_fields = has_fields,
-		.plan = choose_plan(rows, flags, has_fields, parallelism),
 		.shares = rows->count / SHATOMIC_SLICE_ROWS + 1,
 	};
 	unsigned int workers = 1;
 
-	if (crew.plan != SHATOMIC_PLAN_SERIAL)
+	if (rows->count > SHATOMIC_SLICE_ROWS && parallelism != 1)
 		workers = choose_workers(crew.shares, parallelism);
-	if (workers == 1) {
+	crew.plan = choose_plan(rows, flags, has_fields, parallelism, workers);
+	if (crew.plan == SHATOMIC_PLAN_SERIAL) {
 		shatomic_run_rows(memory, rows, has_fields);
 		return;
 	}

@@ -178,8 +178,8 @@ struct shatomic_rows shatomic_rows_slice(const struct shatomic_rows *rows,
  * @SHATOMIC_PLAN_SERIAL: They may not: one runs all rows in order.
  * @SHATOMIC_PLAN_SLICES: Each takes a range of rows: the order can't be seen
  *	or does not matter.
- * @SHATOMIC_PLAN_LANES: Each goes through all rows and runs those whose word
- *	is in its lane, so that rows on one word stay in order.
+ * @SHATOMIC_PLAN_LANES: Each goes through all rows and runs those whose cache
+ *	line is in its lane, so that rows on one word stay in order.
  */
 enum shatomic_plan {
 	SHATOMIC_PLAN_SERIAL,
@@ -198,19 +198,6 @@ enum shatomic_plan {
 enum shatomic_plan shatomic_plan_rows(const struct shatomic_rows *rows,
 				      __u32 flags, bool has_fields);
 
-/*
- * Rows above which a batch is worth sharing between CPUs, and rows in a slice:
- * smaller batches end before a second CPU has begun. The module's parameter
- * slice_rows starts from it. A plain number, as it is quoted there.
- */
-#define SHATOMIC_SLICE_ROWS 16384
-
-/*
- * Rows that are handled at a time where columns have to be copied. 256 rows
- * fill at most 17 KiB, which stays in a 32 KiB L1 cache beside the region's own lines.
- */
-#define SHATOMIC_CHUNK_ROWS 256
-
 /* How many rows of @width bytes a chunk has room for. */
 static inline __u32 shatomic_chunk_capacity(__u32 width)
 {
@@ -218,16 +205,23 @@ static inline __u32 shatomic_chunk_capacity(__u32 width)
 }
 
 /*
- * The lane, of @lanes, of the aligned 8-byte word that @offset lies in. The
- * multiplication spreads neighbouring words over lanes, so that hot structures
- * do not land in one.
+ * The lane, of @lanes, of the cache line that @offset lies in, so that no two
+ * CPUs take turns with a line. The multiplication spreads neighbouring lines
+ * over lanes.
  */
 static inline __u32 shatomic_lane_of(__u64 offset, __u32 lanes)
 {
-	__u64 spread = ((offset >> 3) * 0x9E3779B97F4A7C15ULL) >> 32;
+	__u64 spread = ((offset >> SHATOMIC_LINE_SHIFT) *
+			0x9E3779B97F4A7C15ULL) >> 32;
 
 	return (spread * lanes) >> 32;
 }
+
+/*
+ * Whether so many rows are on few cache lines that CPUs which take ranges of
+ * rows would wait for each other's.
+ */
+bool shatomic_rows_are_hot(const struct shatomic_rows *rows);
 
 /**
  * struct shatomic_chunk - Room for a copy of some rows

@@ -31,6 +31,26 @@ enum shatomic_plan shatomic_plan_rows(const struct shatomic_rows *rows,
 		       SHATOMIC_PLAN_SLICES : SHATOMIC_PLAN_LANES;
 }
 
+/* log2 of the bits in which lines that were seen are noted. */
+#define SEEN_SHIFT 12
+
+bool shatomic_rows_are_hot(const struct shatomic_rows *rows)
+{
+	__u64 seen[(1 << SEEN_SHIFT) / 64] = { 0 };
+	__u64 step = rows->count / SHATOMIC_SAMPLE_ROWS, i;
+	__u32 again = 0, bit;
+
+	if (!step)
+		return false;
+	for (i = 0; i < SHATOMIC_SAMPLE_ROWS; i++) {
+		bit = shatomic_lane_of(rows->offsets[i * step],
+				       1U << SEEN_SHIFT);
+		again += seen[bit / 64] >> bit % 64 & 1;
+		seen[bit / 64] |= 1ULL << bit % 64;
+	}
+	return again >= SHATOMIC_SAMPLE_HOT;
+}
+
 struct shatomic_rows shatomic_rows_slice(const struct shatomic_rows *rows,
 					 __u64 first, __u64 count)
 {
