@@ -668,6 +668,86 @@ TEST(bits_of_signed_words)
 	EXPECT_EQ(0, i8 | i16 | i32 | i64);
 }
 
+/* Nobody sets it, which the compiler must not know. */
+static volatile bool sets;
+
+/*
+ * Compilers may make one variable of an operand and a result that come to the
+ * same place; GCC 12 then operated with what it had seen in the word.
+ */
+#define DEFINE_EITHER(name, suffix, type)                                     \
+	static __attribute__((__noinline__)) void                             \
+	either_##name##_##suffix(type *word, const type *operand_,            \
+				 type *result_)                               \
+	{                                                                     \
+		type operand = *operand_, result;                             \
+									      \
+		if (sets) {                                                   \
+			shatomic_set_##suffix(word, operand);                 \
+			result = operand;                                     \
+		} else {                                                      \
+			result = shatomic_##name##_##suffix(word, operand);   \
+		}                                                             \
+		*result_ = result;                                            \
+	}
+
+#define CHECK_EITHER(op, name, suffix, type)                                  \
+	do {                                                                  \
+		const struct model_values values = {                          \
+			.operand = next_random(),                             \
+		};                                                            \
+		type word = next_random(), expected = word, result;           \
+		type operand = values.operand;                                \
+		uint64_t expected_result;                                     \
+		uint8_t status;                                               \
+									      \
+		model_row(SHATOMIC_OP_##op, sizeof(type), &expected, NULL,    \
+			  &values, &expected_result, &status);                \
+		either_##name##_##suffix(&word, &operand, &result);           \
+		EXPECT_EQ((type)expected_result, result)                      \
+			TH_LOG(#name "_" #suffix);                            \
+		EXPECT_EQ(expected, word)                                     \
+			TH_LOG(#name "_" #suffix);                            \
+	} while (0);
+
+#define OF_EACH_TYPE(X, ...)                                                  \
+	X(__VA_ARGS__, u8, uint8_t)                                           \
+	X(__VA_ARGS__, u16, uint16_t)                                         \
+	X(__VA_ARGS__, u32, uint32_t)                                         \
+	X(__VA_ARGS__, u64, uint64_t)
+
+#define OF_EACH_OPERATION(X, Y)                                               \
+	OF_EACH_TYPE(X, Y(GET_AND_SET, get_and_set))                          \
+	OF_EACH_TYPE(X, Y(FETCH_AND_ADD, fetch_and_add))                      \
+	OF_EACH_TYPE(X, Y(FETCH_AND_SUB, fetch_and_sub))                      \
+	OF_EACH_TYPE(X, Y(FETCH_AND_AND, fetch_and_and))                      \
+	OF_EACH_TYPE(X, Y(FETCH_AND_OR, fetch_and_or))                        \
+	OF_EACH_TYPE(X, Y(FETCH_AND_XOR, fetch_and_xor))                      \
+	OF_EACH_TYPE(X, Y(FETCH_AND_NAND, fetch_and_nand))                    \
+	OF_EACH_TYPE(X, Y(ADD_AND_FETCH, add_and_fetch))                      \
+	OF_EACH_TYPE(X, Y(SUB_AND_FETCH, sub_and_fetch))                      \
+	OF_EACH_TYPE(X, Y(AND_AND_FETCH, and_and_fetch))                      \
+	OF_EACH_TYPE(X, Y(OR_AND_FETCH, or_and_fetch))                        \
+	OF_EACH_TYPE(X, Y(XOR_AND_FETCH, xor_and_fetch))                      \
+	OF_EACH_TYPE(X, Y(NAND_AND_FETCH, nand_and_fetch))                    \
+	OF_EACH_TYPE(X, Y(FETCH_AND_UMIN, fetch_and_min))                     \
+	OF_EACH_TYPE(X, Y(FETCH_AND_UMAX, fetch_and_max))
+
+#define NAME_ALONE(op, name) name
+#define BOTH_NAMES(op, name) op, name
+
+OF_EACH_OPERATION(DEFINE_EITHER, NAME_ALONE)
+
+TEST(operands_beside_results)
+{
+	unsigned int i;
+
+	seed_random();
+	for (i = 0; i < 20; i++) {
+		OF_EACH_OPERATION(CHECK_EITHER, BOTH_NAMES)
+	}
+}
+
 /* Without a stride, rows of bytes are as far apart as the widest is wide. */
 TEST_F(conformance, rows_of_bytes_lie_close)
 {

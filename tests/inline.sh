@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 # The typed operations cost what the compiler's builtins do: the same
-# instructions, for every type, operation and memory order.
+# instructions, for every type, operation and memory order. Those that keep their
+# operand for the sake of GCC 12 (see typed.h) may take other registers, and move
+# between them.
 # shellcheck source=tests/tap.sh
 . "${0%/*}/tap.sh"
 
@@ -95,10 +97,20 @@ disassemble() {
 		END { print name, code }' | sed -E 's/(; (xchg +%ax,%ax|(data16 )*(cs )?nop[wl]?.*))+$//' | sort
 }
 
+# Of those that keep their operand: no moves between registers, and all of a
+# width are one.
+without_registers() {
+	sed -E '/^[a-z]+_((fetch_and_(and|or|xor|nand))|((add|sub|and|or|xor|nand)_and_fetch))_/ {
+		s/; movz?[bwl]* +%[a-z0-9]+,%[a-z0-9]+//g
+		s/%(r[0-9]+|[re]?[abcd]x|[re]?[sd]i|[abcd]l|[sd]il)[bwd]?/%/g
+		s/<\+0x[0-9a-f]+>/<>/g
+	}'
+}
+
 pairs_are_equal() {
 	local typed plain
 
-	disassemble >"$tap_dir/code" || return
+	disassemble | without_registers >"$tap_dir/code" || return
 	sed -n 's/^typed_//p' "$tap_dir/code" >"$tap_dir/typed"
 	sed -n 's/^plain_//p' "$tap_dir/code" >"$tap_dir/plain"
 	typed=$(wc -l <"$tap_dir/typed")

@@ -74,6 +74,31 @@ extern "C" {
 		return builtin(word, operand, __ATOMIC_SEQ_CST);              \
 	}
 
+/*
+ * GCC 12 for x86 makes several instructions of these builtins. When the operand
+ * and the result have come to be one variable, in a switch that yields one or
+ * the other say, it takes what it saw in the word for the operand in the later
+ * ones. They cannot be one where both are needed at once: by an asm statement,
+ * which is no instruction.
+ */
+#define SHATOMIC_TYPED_KEPT_(name, suffix, type, builtin)                     \
+	SHATOMIC_INLINE_ type                                                 \
+	shatomic_##name##_##suffix##_explicit(type *word, type operand,       \
+					      int order)                      \
+	{                                                                     \
+		type result = builtin(word, operand, order);                  \
+									      \
+		if (!__builtin_constant_p(operand))                           \
+			__asm__("" : "+r"(result) : "r"(operand));            \
+		return result;                                                \
+	}                                                                     \
+	SHATOMIC_INLINE_ type                                                 \
+	shatomic_##name##_##suffix(type *word, type operand)                  \
+	{                                                                     \
+		return shatomic_##name##_##suffix##_explicit(                 \
+			word, operand, __ATOMIC_SEQ_CST);                     \
+	}
+
 #define SHATOMIC_TYPED_(suffix, type)                                         \
 	SHATOMIC_INLINE_ type                                                 \
 	shatomic_get_##suffix##_explicit(const type *word, int order)         \
@@ -114,18 +139,18 @@ extern "C" {
 	SHATOMIC_TYPED_RMW_(get_and_set, suffix, type, __atomic_exchange_n)   \
 	SHATOMIC_TYPED_RMW_(fetch_and_add, suffix, type, __atomic_fetch_add)  \
 	SHATOMIC_TYPED_RMW_(fetch_and_sub, suffix, type, __atomic_fetch_sub)  \
-	SHATOMIC_TYPED_RMW_(fetch_and_and, suffix, type, __atomic_fetch_and)  \
-	SHATOMIC_TYPED_RMW_(fetch_and_or, suffix, type, __atomic_fetch_or)    \
-	SHATOMIC_TYPED_RMW_(fetch_and_xor, suffix, type, __atomic_fetch_xor)  \
-	SHATOMIC_TYPED_RMW_(fetch_and_nand, suffix, type,                     \
-			    __atomic_fetch_nand)                              \
-	SHATOMIC_TYPED_RMW_(add_and_fetch, suffix, type, __atomic_add_fetch)  \
-	SHATOMIC_TYPED_RMW_(sub_and_fetch, suffix, type, __atomic_sub_fetch)  \
-	SHATOMIC_TYPED_RMW_(and_and_fetch, suffix, type, __atomic_and_fetch)  \
-	SHATOMIC_TYPED_RMW_(or_and_fetch, suffix, type, __atomic_or_fetch)    \
-	SHATOMIC_TYPED_RMW_(xor_and_fetch, suffix, type, __atomic_xor_fetch)  \
-	SHATOMIC_TYPED_RMW_(nand_and_fetch, suffix, type,                     \
-			    __atomic_nand_fetch)
+	SHATOMIC_TYPED_KEPT_(fetch_and_and, suffix, type, __atomic_fetch_and) \
+	SHATOMIC_TYPED_KEPT_(fetch_and_or, suffix, type, __atomic_fetch_or)   \
+	SHATOMIC_TYPED_KEPT_(fetch_and_xor, suffix, type, __atomic_fetch_xor) \
+	SHATOMIC_TYPED_KEPT_(fetch_and_nand, suffix, type,                    \
+			     __atomic_fetch_nand)                              \
+	SHATOMIC_TYPED_KEPT_(add_and_fetch, suffix, type, __atomic_add_fetch) \
+	SHATOMIC_TYPED_KEPT_(sub_and_fetch, suffix, type, __atomic_sub_fetch) \
+	SHATOMIC_TYPED_KEPT_(and_and_fetch, suffix, type, __atomic_and_fetch) \
+	SHATOMIC_TYPED_KEPT_(or_and_fetch, suffix, type, __atomic_or_fetch)   \
+	SHATOMIC_TYPED_KEPT_(xor_and_fetch, suffix, type, __atomic_xor_fetch) \
+	SHATOMIC_TYPED_KEPT_(nand_and_fetch, suffix, type,                    \
+			     __atomic_nand_fetch)
 
 /*
  * A loop: while condition holds of old, the word becomes after. Both are
