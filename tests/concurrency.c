@@ -435,66 +435,6 @@ TEST_F_TIMEOUT(crowd, peers_leave_their_neighbours_alone, 120)
 	EXPECT_FALSE(owner.failed);
 }
 
-struct setter {
-	struct shatomic_region *region;
-	unsigned int width;
-	unsigned int at;
-	unsigned int number;
-	bool torn;
-};
-
-/* Sets all bits or none, and sees what another of its kind has set. */
-static void *set_whole(void *arg)
-{
-	struct setter *setter = arg;
-	uint64_t all = width_mask(setter->width), word;
-	unsigned char bytes[8] = { 0 };
-	unsigned int i;
-
-	take_a_cpu();
-	for (i = 0; i < 20000; i++) {
-		/* More looks than sets, which are not in step. */
-		store_word(bytes, setter->width, i % 6 ? all : 0);
-		if (i % 3 == setter->number)
-			shatomic_set(setter->region, WORD_AT + setter->at,
-				     setter->width, bytes);
-		shatomic_get(setter->region, WORD_AT + setter->at,
-			     setter->width, bytes);
-		word = load_word(bytes, setter->width);
-		if (word && word != all)
-			setter->torn = true;
-	}
-	return NULL;
-}
-
-TEST_F_TIMEOUT(crowd, words_are_set_and_seen_whole, 120)
-{
-	static const unsigned int places[][2] = { { 8, 0 }, { 4, 4 }, { 2, 2 },
-						  { 5, 1 }, { 4, 2 } };
-	struct setter setters[2];
-	pthread_t threads[2];
-	unsigned int i, j;
-
-	for (i = 0; i < COUNT_OF(places); i++) {
-		memset(self->memory + WORD_AT, 0, 8);
-		for (j = 0; j < 2; j++) {
-			setters[j] = (struct setter){ self->region,
-						      places[i][0],
-						      places[i][1], j, false };
-			ASSERT_EQ(0, pthread_create(&threads[j], NULL,
-						    set_whole, &setters[j]));
-		}
-		for (j = 0; j < 2; j++) {
-			pthread_join(threads[j], NULL);
-			EXPECT_FALSE(setters[j].torn)
-			{
-				TH_LOG("width %u at %u", places[i][0],
-				       places[i][1]);
-			}
-		}
-	}
-}
-
 /* Batches that CPUs share, and single operations, on the same few words. */
 struct beside {
 	struct shatomic_region *region;
