@@ -7,6 +7,9 @@
 #include "common.h"
 #include "model.h"
 
+#include <signal.h>
+#include <sys/ptrace.h>
+
 #define REGION_BYTES 4096
 #define MAX_ROWS 2000
 
@@ -849,6 +852,145 @@ TEST_F_TIMEOUT(big, columns_without_results_keep_their_order, 120)
 	}
 }
 
+/*
+ * Of the rows every other adds to the lowest byte of a word, and would lose a
+ * carry; in row order it is never one of these that has a carry to lose. Enough
+ * rows for other CPUs to come while there are some left.
+ */
+#define CARRY_ROWS 800000
+
+TEST_F_TIMEOUT(big, a_column_of_widths_keeps_its_order, 120)
+{
+	static run_fn *const runs[] = { shatomic_batch_run,
+					shatomic_batch_run_local };
+	uint64_t *offsets = calloc(CARRY_ROWS, 8);
+	uint64_t *operands = calloc(CARRY_ROWS, 8);
+	uint8_t *widths = calloc(CARRY_ROWS, 1);
+	struct shatomic_batch batch = {
+		.op = SHATOMIC_OP_FETCH_AND_ADD, .rows = CARRY_ROWS,
+		.widths = widths, .offsets = offsets, .operands = operands,
+	};
+	unsigned int i, round;
+
+	for (i = 0; i < CARRY_ROWS; i++) {
+		widths[i] = 1 + i % 2;
+		offsets[i] = i % 2 ? 8 : 8 + byte_at(0, 2);
+		operands[i] = 1;
+	}
+	for (i = 0; i < COUNT_OF(runs); i++) {
+		for (round = 0; round < 5; round++) {
+			self->memory[1] = 0;
+			ASSERT_EQ(0, runs[i](self->region, &batch));
+			EXPECT_EQ(CARRY_ROWS % 65536,
+				  load_word(&self->memory[1], 2));
+		}
+	}
+	free(offsets);
+	free(operands);
+	free(widths);
+}
+
+static unsigned int usable_cpus(void)
+{
+	cpu_set_t set;
+
+	return sched_getaffinity(0, sizeof(set), &set) ? 1 : CPU_COUNT(&set);
+}
+
+static bool can_trace(void)
+{
+	pid_t child = fork();
+
+	if (!child)
+		_exit(ptrace(PTRACE_TRACEME, 0, NULL, NULL) ? 1 : 0);
+	return !wait_child(child);
+}
+
+/* How many threads a child makes until it exits, or -1 if it does not well. */
+static int count_threads_of(pid_t child)
+{
+	int status, signal, threads = 0;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, __WALL)) > 0) {
+		if (pid == child && !WIFSTOPPED(status))
+			return WIFEXITED(status) && !WEXITSTATUS(status) ?
+				       threads : -1;
+		if (!WIFSTOPPED(status))
+			continue;
+		if (status >> 8 == (SIGTRAP | PTRACE_EVENT_CLONE << 8))
+			threads++;
+		/* What tracing stops for is no signal to the child. */
+		signal = WSTOPSIG(status);
+		if (signal == SIGTRAP || signal == SIGSTOP)
+			signal = 0;
+		ptrace(PTRACE_CONT, pid, NULL, signal);
+	}
+	return -1;
+}
+
+/* How many threads a batch makes, or -1: a child runs it, which we trace. */
+static int count_threads(struct shatomic_region *region,
+			 struct shatomic_batch *batch, run_fn *run)
+{
+	pid_t child = fork();
+	int status;
+
+	if (!child) {
+		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+		raise(SIGSTOP);
+		_exit(run(region, batch) ? 1 : 0);
+	}
+	if (waitpid(child, &status, 0) != child || !WIFSTOPPED(status))
+		return -1;
+	ptrace(PTRACE_SETOPTIONS, child, NULL,
+	       PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL);
+	ptrace(PTRACE_CONT, child, NULL, NULL);
+	return count_threads_of(child);
+}
+
+/* No more threads than that, of which the caller is one; 0 leaves it open. */
+static void expect_at_most(struct __test_metadata *_metadata,
+			   FIXTURE_DATA(big) *self, unsigned int parallelism,
+			   uint64_t *results, run_fn *run)
+{
+	struct shatomic_batch batch = {
+		.op = SHATOMIC_OP_FETCH_AND_ADD, .width = 8, .rows = BIG_ROWS,
+		.parallelism = parallelism, .offsets = self->offsets,
+		.operands = self->operands, .results = results,
+	};
+	int threads = count_threads(self->region, &batch, run);
+
+	EXPECT_LE(0, threads);
+	if (parallelism) {
+		EXPECT_GT((int)parallelism, threads);
+	} else if (run == shatomic_batch_run_local && usable_cpus() > 1) {
+		/* Else there is nothing that it could limit. */
+		EXPECT_LT(0, threads);
+	}
+}
+
+/* In slices, and with results in lanes. */
+TEST_F_TIMEOUT(big, parallelism_is_the_most_threads, 120)
+{
+	static const unsigned int most[] = { 1, 2, 3, 0 };
+	unsigned int i;
+
+	align_big(self);
+	if (!can_trace())
+		SKIP(return, "no process can be traced here");
+	for (i = 0; i < COUNT_OF(most); i++) {
+		expect_at_most(_metadata, self, most[i], NULL,
+			       shatomic_batch_run);
+		expect_at_most(_metadata, self, most[i], NULL,
+			       shatomic_batch_run_local);
+		expect_at_most(_metadata, self, most[i], self->results[0],
+			       shatomic_batch_run);
+		expect_at_most(_metadata, self, most[i], self->results[0],
+			       shatomic_batch_run_local);
+	}
+}
+
 /* One operation's results on one word are those of row order. */
 TEST_F_TIMEOUT(big, results_show_row_order, 120)
 {
@@ -893,6 +1035,60 @@ TEST_F_TIMEOUT(big, unordered_rows_all_run_once, 120)
 	qsort(self->results[0], BIG_ROWS, 8, compare_u64);
 	for (i = 0; i < BIG_ROWS; i++)
 		ASSERT_EQ(i, self->results[0][i]);
+}
+
+/* With a word each, they mean the same in any order. */
+TEST_F_TIMEOUT(big, unordered_rows_of_a_word_each, 120)
+{
+	static run_fn *const runs[] = { shatomic_batch_run,
+					shatomic_batch_run_local };
+	struct shatomic_region *region = new_region(BIG_ROWS * 8);
+	uint8_t *statuses = calloc(BIG_ROWS, 1);
+	unsigned char *model = malloc(BIG_ROWS * 8), *memory;
+	struct shatomic_batch batch = {
+		.flags = SHATOMIC_BATCH_UNORDERED, .rows = BIG_ROWS,
+		.ops = self->ops, .widths = self->widths,
+		.offsets = self->offsets, .operands = self->operands,
+		.comparands = self->comparands, .masks = self->masks,
+		.comparand_masks = self->comparand_masks,
+		.results = self->results[0], .statuses = statuses,
+	};
+	unsigned int i, j;
+
+	ASSERT_NE(NULL, region);
+	memory = shatomic_buf(region, NULL);
+	for (i = 0; i < BIG_ROWS; i++)
+		self->offsets[i] = (uint64_t)i * 7 % BIG_ROWS * 8 +
+				   random_offset(1, self->widths[i]);
+	for (i = 0; i < COUNT_OF(runs); i++) {
+		for (j = 0; j < BIG_ROWS; j++)
+			store_word(model + 8 * j, 8, interesting_value());
+		memcpy(memory, model, BIG_ROWS * 8);
+		ASSERT_EQ(0, runs[i](region, &batch));
+		for (j = 0; j < BIG_ROWS; j++) {
+			const struct model_values values = {
+				self->operands[j], self->comparands[j],
+				self->masks[j], self->comparand_masks[j],
+			};
+			uint64_t result;
+			uint8_t status;
+
+			model_row(self->ops[j], self->widths[j],
+				  model + self->offsets[j], NULL, &values,
+				  &result, &status);
+			ASSERT_EQ(result, self->results[0][j])
+			{
+				TH_LOG("row %u %s width %u", j,
+				       shatomic_op_name(self->ops[j]),
+				       self->widths[j]);
+			}
+			ASSERT_EQ(status, statuses[j]);
+		}
+		ASSERT_EQ(0, memcmp(memory, model, BIG_ROWS * 8));
+	}
+	free(model);
+	free(statuses);
+	shatomic_close(region);
 }
 
 TEST_F(big, the_last_row_is_checked_before_the_first_runs)
