@@ -6,6 +6,8 @@
 #include "common.h"
 
 #include <pthread.h>
+#include <signal.h>
+#include <sys/ptrace.h>
 
 typedef unsigned __int128 u128;
 
@@ -350,6 +352,58 @@ TEST_F_TIMEOUT(doubles, sliced_between_cpus, 120)
 	}
 }
 
+/*
+ * Unordered rows go in slices whatever their operations. With a word each, they
+ * mean the same in any order.
+ */
+TEST_F_TIMEOUT(doubles, unordered_rows_of_a_word_each, 120)
+{
+	struct shatomic_region *region = new_region(BIG_ROWS * 16);
+	u128 *model = malloc(BIG_ROWS * 16), *memory;
+	struct shatomic_batch batch = {
+		.width = 16, .flags = SHATOMIC_BATCH_UNORDERED,
+		.rows = BIG_ROWS, .ops = self->ops, .offsets = self->offsets,
+		.operands = self->columns[0][0],
+		.comparands = self->columns[1][0],
+		.masks = self->columns[2][0],
+		.comparand_masks = self->columns[3][0],
+		.results = self->results[0], .statuses = self->statuses,
+	};
+	unsigned int i, j;
+
+	NEEDS_DOUBLES();
+	ASSERT_NE(NULL, region);
+	memory = shatomic_buf(region, NULL);
+	for (i = 0; i < COUNT_OF(runs); i++) {
+		fill(self, BIG_ROWS, false);
+		make_columns(self, BIG_ROWS);
+		for (j = 0; j < BIG_ROWS; j++) {
+			model[j] = memory[j] = random_double();
+			/* In no order that neighbours have: 7 is coprime. */
+			self->offsets[j] = (uint64_t)j * 7 % BIG_ROWS * 16;
+		}
+		ASSERT_EQ(0, runs[i](region, &batch));
+		for (j = 0; j < BIG_ROWS; j++) {
+			uint8_t status;
+			u128 result = model_row(self->ops[j],
+						&model[self->offsets[j] / 16],
+						NULL, &self->rows[j], &status);
+
+			ASSERT_EQ((uint64_t)result, self->results[j][0])
+			{
+				TH_LOG("row %u %s", j,
+				       shatomic_op_name(self->ops[j]));
+			}
+			ASSERT_EQ((uint64_t)(result >> 64),
+				  self->results[j][1]);
+			ASSERT_EQ(status, self->statuses[j]);
+		}
+		ASSERT_EQ(0, memcmp(model, memory, BIG_ROWS * 16));
+	}
+	free(model);
+	shatomic_close(region);
+}
+
 TEST_F(doubles, single_operations)
 {
 	u128 one = 1, all = ~(u128)0, old, value, high = (u128)1 << 100;
@@ -432,6 +486,205 @@ TEST_F_TIMEOUT(doubles, never_torn, 120)
 	for (i = 0; i < 3; i++) {
 		pthread_join(threads[i], &torn);
 		EXPECT_EQ(NULL, torn);
+	}
+}
+
+/*
+ * The same for words that rows set from peers, and peers that rows set. A value
+ * goes to a first word, from there to a second one by a comparison that fails,
+ * and from there to a third one.
+ */
+#define CHAIN_AT(i) (64 * (i))
+#define CHAIN_ROWS 63
+#define ENOUGH_CHANGES 2000
+#define MAX_LOOKS (1 << 20)
+
+struct chain {
+	struct shatomic_region *region;
+	run_fn *run;
+	bool stop;
+	bool torn;
+	bool failed;
+	unsigned int changes;
+};
+
+static void *pass_on(void *arg)
+{
+	static const uint8_t kinds[3] = { SHATOMIC_OP_SET,
+					  SHATOMIC_OP_COMPARE_AND_SET,
+					  SHATOMIC_OP_STORE };
+	static const unsigned int words[3] = { 0, 0, 2 }, peers[3] = { 0, 1, 1 };
+	struct chain *chain = arg;
+	uint64_t operands[CHAIN_ROWS][2], value = 0;
+	uint64_t offsets[CHAIN_ROWS], peer_offsets[CHAIN_ROWS];
+	uint8_t ops[CHAIN_ROWS];
+	struct shatomic_batch batch = {
+		.width = 16, .rows = CHAIN_ROWS, .ops = ops,
+		.offsets = offsets, .operands = operands[0],
+		.peers = &chain->region, .peer_count = 1,
+		.peer_offsets = peer_offsets,
+	};
+	unsigned int i;
+
+	take_a_cpu();
+	for (i = 0; i < CHAIN_ROWS; i++) {
+		ops[i] = kinds[i % 3];
+		offsets[i] = CHAIN_AT(words[i % 3]);
+		peer_offsets[i] = CHAIN_AT(peers[i % 3]);
+	}
+	while (!__atomic_load_n(&chain->stop, __ATOMIC_ACQUIRE) &&
+	       !chain->failed) {
+		for (i = 0; i < CHAIN_ROWS; i++) {
+			value += i % 3 ? 0 : 0x9E3779B97F4A7C15ULL;
+			operands[i][0] = operands[i][1] = value;
+		}
+		chain->failed = chain->run(chain->region, &batch);
+	}
+	return NULL;
+}
+
+static void *look_at_chain(void *arg)
+{
+	struct chain *chain = arg;
+	uint64_t seen[2], last[3] = { 0 };
+	unsigned int i;
+
+	take_a_cpu();
+	for (i = 0; i < MAX_LOOKS && chain->changes < ENOUGH_CHANGES; i++) {
+		if (shatomic_get(chain->region, CHAIN_AT(i % 3), 16, seen))
+			break;
+		chain->torn |= seen[0] != seen[1];
+		chain->changes += seen[0] != last[i % 3];
+		last[i % 3] = seen[0];
+	}
+	__atomic_store_n(&chain->stop, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+TEST_F_TIMEOUT(doubles, of_peers_never_torn, 120)
+{
+	pthread_t threads[2];
+	unsigned int i;
+
+	NEEDS_DOUBLES();
+	for (i = 0; i < COUNT_OF(runs); i++) {
+		struct chain chain = { .region = self->region,
+				       .run = runs[i] };
+
+		memset(self->memory, 0, WORDS * 16);
+		ASSERT_EQ(0, pthread_create(&threads[0], NULL, pass_on,
+					    &chain));
+		ASSERT_EQ(0, pthread_create(&threads[1], NULL, look_at_chain,
+					    &chain));
+		pthread_join(threads[0], NULL);
+		pthread_join(threads[1], NULL);
+		EXPECT_FALSE(chain.failed);
+		EXPECT_FALSE(chain.torn);
+	}
+}
+
+/*
+ * Two halves that are stored one right after the other are next to never seen
+ * apart by another thread. So a child runs an operation, and we look after each
+ * of its instructions.
+ */
+#define SELF 0
+#define PEER 4
+/* More than any operation takes; LL/SC loops never end when stepped. */
+#define MAX_STEPS 100000
+
+static bool is_whole(u128 value)
+{
+	return (uint64_t)value == (uint64_t)(value >> 64);
+}
+
+static u128 twice(uint64_t half)
+{
+	return (u128)half << 64 | half;
+}
+
+/*
+ * Step a stopped child to its end. Both words must always be whole; with @moves
+ * we give the peer a new value at each step. Returns 0, the first step after
+ * which one was not, or -1 when the child did not end well.
+ */
+static int step_through(pid_t child, u128 *memory, bool moves)
+{
+	int step, status, wrong = 0;
+
+	for (step = 1; step < MAX_STEPS; step++) {
+		if (ptrace(PTRACE_SINGLESTEP, child, NULL, NULL) ||
+		    waitpid(child, &status, 0) != child)
+			return -1;
+		if (!WIFSTOPPED(status))
+			return WIFEXITED(status) && !WEXITSTATUS(status) ?
+				       wrong : -1;
+		if (!wrong &&
+		    !(is_whole(memory[SELF]) && is_whole(memory[PEER])))
+			wrong = step;
+		if (moves)
+			memory[PEER] = twice(step);
+	}
+	kill(child, SIGKILL);
+	waitpid(child, &status, 0);
+	return -1;
+}
+
+static pid_t start_traced(struct shatomic_region *region, unsigned int op)
+{
+	uint64_t value[2] = { 7, 7 }, offset = SELF * 16, peer = PEER * 16;
+	struct shatomic_batch batch = {
+		.op = op, .width = 16, .rows = 1, .offsets = &offset,
+		.operands = value, .comparands = value, .masks = value,
+		.comparand_masks = value, .peers = &region,
+		.peer_offsets = &peer,
+		.peer_count = shatomic_op_needs(op) & SHATOMIC_NEEDS_PEER ?
+				      1 : 0,
+	};
+	pid_t child = fork();
+	int status;
+
+	if (!child) {
+		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL))
+			_exit(1);
+		raise(SIGSTOP);
+		_exit(shatomic_batch_run_local(region, &batch) ? 1 : 0);
+	}
+	if (waitpid(child, &status, 0) != child || !WIFSTOPPED(status))
+		return -1;
+	return child;
+}
+
+TEST_F_TIMEOUT(doubles, whole_after_each_instruction, 120)
+{
+	static const unsigned int ops[] = {
+		SHATOMIC_OP_SET, SHATOMIC_OP_GET_AND_SET,
+		SHATOMIC_OP_FETCH_AND_XOR, SHATOMIC_OP_COMPARE_AND_SET,
+		SHATOMIC_OP_STORE,
+	};
+	unsigned int i;
+	pid_t child;
+	bool moves;
+	int ret;
+
+	NEEDS_DOUBLES();
+	for (i = 0; i < COUNT_OF(ops); i++) {
+		self->memory[SELF] = twice(1);
+		self->memory[PEER] = twice(2);
+		child = start_traced(self->region, ops[i]);
+		if (child < 0)
+			SKIP(return, "no process can be traced here");
+		/* A word that always moves can be loaded, but not updated. */
+		moves = ops[i] == SHATOMIC_OP_STORE;
+		ret = step_through(child, self->memory, moves);
+		if (ret < 0)
+			SKIP(return, "an operation can't be stepped through");
+		EXPECT_EQ(0, ret)
+		{
+			TH_LOG("%s, step %d", shatomic_op_name(ops[i]), ret);
+		}
+		EXPECT_FALSE(self->memory[SELF] == twice(1) &&
+			     self->memory[PEER] == twice(2));
 	}
 }
 
