@@ -1025,12 +1025,16 @@ static bool write_text(const char *path, const char *text)
 /* A small disk at "disk", that nobody but this process sees. */
 static bool mount_small_disk(void)
 {
-	char map[32];
+	char users[32], groups[32];
 
 	if (unshare(CLONE_NEWNS)) {
-		snprintf(map, sizeof(map), "0 %d 1", getuid());
+		snprintf(users, sizeof(users), "0 %d 1", getuid());
+		snprintf(groups, sizeof(groups), "0 %d 1", getgid());
+		/* Who has no group there can make no files. */
 		if (unshare(CLONE_NEWUSER | CLONE_NEWNS) ||
-		    !write_text("/proc/self/uid_map", map))
+		    !write_text("/proc/self/uid_map", users) ||
+		    !write_text("/proc/self/setgroups", "deny") ||
+		    !write_text("/proc/self/gid_map", groups))
 			return false;
 	}
 	return !mkdir("disk", 0777) &&
