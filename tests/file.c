@@ -1090,6 +1090,75 @@ TEST_F(files, a_full_disk)
 	EXPECT_EQ(0, status);
 }
 
+/* In a child: its exit status is the number of the check that failed. */
+static void use_a_read_only_disk(struct shatomic_region *region,
+				 const char *name)
+{
+	struct shatomic_create_options options = {
+		.length = 8, .name = name, .standalone_path = "new",
+	};
+	struct shatomic_region *created = (void *)1;
+
+	if (!mount_small_disk() || !write_file("disk/content", "content", 7) ||
+	    mount("none", "disk", NULL, MS_REMOUNT | MS_RDONLY, NULL))
+		_exit(CHILD_SKIPS);
+	if (chdir("disk"))
+		_exit(1);
+	if (shatomic_memdump(region, "content", 0, 0) != -EROFS ||
+	    !strstr(shatomic_error(), "content"))
+		_exit(2);
+	if (shatomic_memdump(region, "new", 0, 0) != -EROFS ||
+	    !strstr(shatomic_error(), "new"))
+		_exit(3);
+	if (shatomic_create(&options, &created) != -EROFS ||
+	    !strstr(shatomic_error(), "'new'"))
+		_exit(4);
+	options.standalone_path = "content";
+	if (shatomic_create(&options, &created) != -EROFS ||
+	    !strstr(shatomic_error(), "'content'"))
+		_exit(5);
+	options.standalone_path = NULL;
+	options.source = SHATOMIC_SOURCE_FILE;
+	options.previous_path = "content";
+	options.flags = SHATOMIC_CREATE_REMOVE_PREVIOUS_FILE;
+	if (shatomic_create(&options, &created) != -EROFS ||
+	    !strstr(shatomic_error(), "removing"))
+		_exit(6);
+	/* What stands beside it, on another disk, goes as well. */
+	options.standalone_path = "../new";
+	if (shatomic_create(&options, &created) != -EROFS ||
+	    !access("../new", F_OK))
+		_exit(7);
+	if (created != (void *)1 || name_exists(name) || count_hidden())
+		_exit(8);
+	if (count_files() != 1 || !file_is("content", "content", 7))
+		_exit(9);
+	/* To be read is what it is there for. */
+	options.standalone_path = NULL;
+	options.flags = 0;
+	if (shatomic_create(&options, &created) ||
+	    memcmp("content", shatomic_buf(created, NULL), 7))
+		_exit(10);
+	_exit(0);
+}
+
+TEST_F(files, a_read_only_disk)
+{
+	struct shatomic_region *region = new_region(8);
+	pid_t child;
+	int status;
+
+	ASSERT_NE(NULL, region);
+	child = fork();
+	if (!child)
+		use_a_read_only_disk(region, self->name);
+	status = wait_child(child);
+	shatomic_close(region);
+	if (status == CHILD_SKIPS)
+		SKIP(return, "no mount namespace with a tmpfs can be had here");
+	EXPECT_EQ(0, status);
+}
+
 #define MOVE_BYTES 80
 
 TEST(memmove_is_memcpy)
