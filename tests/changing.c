@@ -1,0 +1,428 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Columns that another thread changes while the kernel runs the batch: no row
+ * may use what was not checked. One entry of a column turns between a value
+ * that is right and one that is not; each batch runs or is refused for just
+ * that, and what the wrong value leads to stays as it was.
+ */
+#include "common.h"
+
+#include <pthread.h>
+#include <sys/ioctl.h>
+
+#define DEVICE "/dev/shatomic"
+
+/* The words of a region that rows are on: the halves of 16 bytes each. */
+#define WORDS 64
+/* A region ends in the middle of its page. */
+#define REGION_BYTES 2048
+#define PAGE_BYTES 4096
+
+/* More than are shared between CPUs. */
+#define MAX_ROWS 40000
+/*
+ * How often it has to go otherwise than the time before: only then was the
+ * entry turned while batches ran. Or so many rows are enough.
+ */
+#define ENOUGH_TURNS 40
+#define ENOUGH_ROWS 4000000
+
+FIXTURE(changing)
+{
+	int device;
+	int region;
+	int peers[2];
+	unsigned char *memory;
+	unsigned char *peer_memory[2];
+	uint8_t *ops;
+	uint8_t *widths;
+	uint64_t *offsets;
+	uint64_t *operands;
+	uint32_t *peer_indexes;
+	uint64_t *peer_offsets;
+};
+
+static int create_region(int device)
+{
+	struct shatomic_ioc_create create = { .size = sizeof(create),
+					      .region_size = REGION_BYTES };
+
+	return ioctl(device, SHATOMIC_IOC_CREATE, &create) ? -1 : create.fd;
+}
+
+static void *map_page(int fd)
+{
+	return mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+}
+
+/* The same region, to be read only. */
+static int reopen_to_read(int fd)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+FIXTURE_SETUP(changing)
+{
+	unsigned int i;
+	int fd;
+
+	self->device = open(DEVICE, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, self->device);
+	self->region = create_region(self->device);
+	ASSERT_LE(0, self->region);
+	self->memory = map_page(self->region);
+	ASSERT_NE(MAP_FAILED, self->memory);
+	for (i = 0; i < 2; i++) {
+		fd = create_region(self->device);
+		ASSERT_LE(0, fd);
+		self->peer_memory[i] = map_page(fd);
+		ASSERT_NE(MAP_FAILED, self->peer_memory[i]);
+		self->peers[i] = i ? reopen_to_read(fd) : dup(fd);
+		ASSERT_LE(0, self->peers[i]);
+		close(fd);
+	}
+	self->ops = calloc(MAX_ROWS, 1);
+	self->widths = calloc(MAX_ROWS, 1);
+	self->offsets = calloc(MAX_ROWS, 8);
+	self->operands = calloc(MAX_ROWS, 8);
+	self->peer_indexes = calloc(MAX_ROWS, 4);
+	self->peer_offsets = calloc(MAX_ROWS, 8);
+}
+
+FIXTURE_TEARDOWN(changing)
+{
+	free(self->ops);
+	free(self->widths);
+	free(self->offsets);
+	free(self->operands);
+	free(self->peer_indexes);
+	free(self->peer_offsets);
+}
+
+/* Who turns an entry of so many bytes. */
+struct turner {
+	void *entry;
+	size_t size;
+	uint64_t right;
+	uint64_t wrong;
+	bool stop;
+};
+
+static void put_entry(const struct turner *turner, uint64_t value)
+{
+	switch (turner->size) {
+	case 1:
+		__atomic_store_n((uint8_t *)turner->entry, value,
+				 __ATOMIC_RELAXED);
+		break;
+	case 4:
+		__atomic_store_n((uint32_t *)turner->entry, value,
+				 __ATOMIC_RELAXED);
+		break;
+	default:
+		__atomic_store_n((uint64_t *)turner->entry, value,
+				 __ATOMIC_RELAXED);
+	}
+}
+
+static void *turn(void *arg)
+{
+	struct turner *turner = arg;
+
+	take_a_cpu();
+	while (!__atomic_load_n(&turner->stop, __ATOMIC_ACQUIRE)) {
+		put_entry(turner, turner->wrong);
+		put_entry(turner, turner->right);
+	}
+	return NULL;
+}
+
+struct attempt {
+	struct __test_metadata *_metadata;
+	FIXTURE_DATA(changing) *self;
+	struct turner *turner;
+	struct shatomic_ioc_batch batch;
+	int err;
+	uint32_t field;
+	unsigned int ran;
+	unsigned int refused;
+	unsigned int turns;
+};
+
+/* Whether the batch ran; when it did not, it was refused for the entry. */
+static bool attempt_once(struct attempt *attempt)
+{
+	struct __test_metadata *_metadata = attempt->_metadata;
+	struct shatomic_ioc_batch batch = attempt->batch;
+
+	if (!ioctl(attempt->self->region, SHATOMIC_IOC_BATCH, &batch)) {
+		EXPECT_EQ(batch.rows, batch.rows_done);
+		attempt->ran++;
+		return true;
+	}
+	EXPECT_EQ(attempt->err, errno);
+	EXPECT_EQ(attempt->field, batch.error_field);
+	EXPECT_GT(batch.rows, batch.rows_done);
+	attempt->refused++;
+	return false;
+}
+
+static void *attempt_often(void *arg)
+{
+	struct attempt *attempt = arg;
+	uint64_t rows = 0;
+	bool ran = true, ran_before;
+
+	take_a_cpu();
+	while (attempt->turns < ENOUGH_TURNS && rows < ENOUGH_ROWS) {
+		ran_before = ran;
+		ran = attempt_once(attempt);
+		attempt->turns += ran != ran_before;
+		rows += attempt->batch.rows;
+	}
+	__atomic_store_n(&attempt->turner->stop, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* Rows of one operation and operand that are all right. */
+static void make_rows(FIXTURE_DATA(changing) *self,
+		      struct shatomic_ioc_batch *batch, unsigned int op,
+		      uint64_t operand)
+{
+	unsigned int i;
+
+	memset(self->memory, 0, PAGE_BYTES);
+	for (i = 0; i < MAX_ROWS; i++) {
+		self->ops[i] = op;
+		self->widths[i] = 4;
+		self->offsets[i] = i % WORDS * 16;
+		self->operands[i] = operand;
+		self->peer_indexes[i] = 0;
+		self->peer_offsets[i] = i % WORDS * 16;
+	}
+	*batch = (struct shatomic_ioc_batch){
+		.size = sizeof(*batch), .op = op, .width = 8,
+		.offsets = (uintptr_t)self->offsets,
+		.operands = (uintptr_t)self->operands,
+	};
+}
+
+/* Sizes of batches: of one copy of the rows, of several, for several CPUs. */
+static const unsigned int counts[] = { 200, 600, MAX_ROWS };
+
+/*
+ * Run the batch in each size while @turner turns an entry near its end; it is
+ * refused with @err for @field. Some will have run, and some been refused.
+ */
+static void run_beside(struct __test_metadata *_metadata,
+		       FIXTURE_DATA(changing) *self,
+		       struct shatomic_ioc_batch batch, struct turner turner,
+		       int err, uint32_t field)
+{
+	void *column = turner.entry;
+	pthread_t threads[2];
+	unsigned int i;
+
+	for (i = 0; i < COUNT_OF(counts); i++) {
+		struct attempt attempt = {
+			._metadata = _metadata, .self = self,
+			.turner = &turner, .batch = batch, .err = err,
+			.field = field,
+		};
+
+		attempt.batch.rows = counts[i];
+		turner.entry = (char *)column + turner.size * (counts[i] - 50);
+		turner.stop = false;
+		ASSERT_EQ(0, pthread_create(&threads[0], NULL, turn, &turner));
+		ASSERT_EQ(0, pthread_create(&threads[1], NULL, attempt_often,
+					    &attempt));
+		pthread_join(threads[0], NULL);
+		pthread_join(threads[1], NULL);
+		put_entry(&turner, turner.right);
+		EXPECT_LT(0, attempt.ran);
+		EXPECT_LT(0, attempt.refused);
+		TH_LOG("%u rows: ran %u times, refused %u", counts[i],
+		       attempt.ran, attempt.refused);
+	}
+}
+
+/* The 8 bytes of each word that rows may be on are @word, all others 0. */
+static void expect_page(struct __test_metadata *_metadata,
+			const unsigned char *memory, uint64_t word)
+{
+	const uint64_t *words = (const uint64_t *)memory;
+	unsigned int i;
+
+	for (i = 0; i < PAGE_BYTES / 8; i++)
+		EXPECT_EQ(i < 2 * WORDS && i % 2 == 0 ? word : 0, words[i]);
+}
+
+/* Bit 200 of a word would be its bit 8. */
+TEST_F_TIMEOUT(changing, a_bit, 120)
+{
+	struct turner turner = { .entry = self->operands, .size = 8,
+				 .right = 3, .wrong = 200 };
+	struct shatomic_ioc_batch batch;
+
+	make_rows(self, &batch, SHATOMIC_OP_TEST_AND_SET_BIT, 3);
+	run_beside(_metadata, self, batch, turner, EINVAL,
+		   SHATOMIC_FIELD_OPERANDS);
+	expect_page(_metadata, self->memory, 1 << 3);
+}
+
+/* In a column of operations, of which any may be one of a bit. */
+TEST_F_TIMEOUT(changing, a_bit_of_a_column, 120)
+{
+	struct turner turner = { .entry = self->operands, .size = 8,
+				 .right = 3, .wrong = 200 };
+	struct shatomic_ioc_batch batch;
+
+	make_rows(self, &batch, SHATOMIC_OP_TEST_AND_SET_BIT, 3);
+	batch.op = 0;
+	batch.ops = (uintptr_t)self->ops;
+	run_beside(_metadata, self, batch, turner, EINVAL,
+		   SHATOMIC_FIELD_OPERANDS);
+	expect_page(_metadata, self->memory, 1 << 3);
+}
+
+/* An operation that takes any operand becomes one of a bit. */
+TEST_F_TIMEOUT(changing, an_operation_that_is_one_of_a_bit, 120)
+{
+	struct turner turner = { .entry = self->ops, .size = 1,
+				 .right = SHATOMIC_OP_FETCH_AND_OR,
+				 .wrong = SHATOMIC_OP_TEST_AND_SET_BIT };
+	struct shatomic_ioc_batch batch;
+
+	make_rows(self, &batch, SHATOMIC_OP_FETCH_AND_OR, 200);
+	batch.op = 0;
+	batch.ops = (uintptr_t)self->ops;
+	run_beside(_metadata, self, batch, turner, EINVAL,
+		   SHATOMIC_FIELD_OPERANDS);
+	expect_page(_metadata, self->memory, 200);
+}
+
+/* There is none of that number, nor code for it. */
+TEST_F_TIMEOUT(changing, an_operation, 120)
+{
+	struct turner turner = { .entry = self->ops, .size = 1,
+				 .right = SHATOMIC_OP_FETCH_AND_OR,
+				 .wrong = 200 };
+	struct shatomic_ioc_batch batch;
+
+	make_rows(self, &batch, SHATOMIC_OP_FETCH_AND_OR, 1);
+	batch.op = 0;
+	batch.ops = (uintptr_t)self->ops;
+	run_beside(_metadata, self, batch, turner, EOPNOTSUPP,
+		   SHATOMIC_FIELD_OP);
+	expect_page(_metadata, self->memory, 1);
+}
+
+/* 4 bytes become more than a row of a column may have. */
+TEST_F_TIMEOUT(changing, a_width, 120)
+{
+	struct turner turner = { .entry = self->widths, .size = 1, .right = 4,
+				 .wrong = 16 };
+	struct shatomic_ioc_batch batch;
+
+	make_rows(self, &batch, SHATOMIC_OP_FETCH_AND_OR, ~0ULL);
+	batch.width = 0;
+	batch.widths = (uintptr_t)self->widths;
+	run_beside(_metadata, self, batch, turner, EINVAL,
+		   SHATOMIC_FIELD_WIDTH);
+	expect_page(_metadata, self->memory,
+		    __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ?
+			    0xffffffff : 0xffffffffULL << 32);
+}
+
+/* Behind the end of the region, where its last page goes on. */
+TEST_F_TIMEOUT(changing, an_offset, 120)
+{
+	struct turner turner = { .entry = self->offsets, .size = 8, .right = 0,
+				 .wrong = REGION_BYTES };
+	struct shatomic_ioc_batch batch;
+
+	make_rows(self, &batch, SHATOMIC_OP_FETCH_AND_OR, 1);
+	run_beside(_metadata, self, batch, turner, ERANGE,
+		   SHATOMIC_FIELD_OFFSETS);
+	expect_page(_metadata, self->memory, 1);
+}
+
+/* Half of it in the next word. */
+TEST_F_TIMEOUT(changing, an_offset_within_the_region, 120)
+{
+	struct turner turner = { .entry = self->offsets, .size = 8, .right = 0,
+				 .wrong = 4 };
+	struct shatomic_ioc_batch batch;
+
+	make_rows(self, &batch, SHATOMIC_OP_SET, ~0ULL);
+	run_beside(_metadata, self, batch, turner, EINVAL,
+		   SHATOMIC_FIELD_OFFSETS);
+	expect_page(_metadata, self->memory, ~0ULL);
+}
+
+/* Rows whose comparison fails, and which therefore store to their peer. */
+static void make_peer_rows(FIXTURE_DATA(changing) *self,
+			   struct shatomic_ioc_batch *batch)
+{
+	unsigned int i;
+
+	make_rows(self, batch, SHATOMIC_OP_COMPARE_AND_SET, ~0ULL);
+	for (i = 0; i < WORDS; i++)
+		memset(self->memory + 16 * i, 0xff, 8);
+	for (i = 0; i < 2; i++)
+		memset(self->peer_memory[i], 0, PAGE_BYTES);
+	batch->peers = (uintptr_t)self->peers;
+	batch->peer_count = 2;
+	batch->peer_indexes = (uintptr_t)self->peer_indexes;
+	batch->peer_offsets = (uintptr_t)self->peer_offsets;
+}
+
+static void expect_peers(struct __test_metadata *_metadata,
+			 FIXTURE_DATA(changing) *self)
+{
+	expect_page(_metadata, self->memory, ~0ULL);
+	expect_page(_metadata, self->peer_memory[0], ~0ULL);
+	expect_page(_metadata, self->peer_memory[1], 0);
+}
+
+/* To a region that is open to be read only. */
+TEST_F_TIMEOUT(changing, a_peer, 120)
+{
+	struct turner turner = { .entry = self->peer_indexes, .size = 4,
+				 .right = 0, .wrong = 1 };
+	struct shatomic_ioc_batch batch;
+
+	make_peer_rows(self, &batch);
+	run_beside(_metadata, self, batch, turner, EACCES,
+		   SHATOMIC_FIELD_PEER_INDEXES);
+	expect_peers(_metadata, self);
+}
+
+TEST_F_TIMEOUT(changing, a_peer_that_is_not_there, 120)
+{
+	struct turner turner = { .entry = self->peer_indexes, .size = 4,
+				 .right = 0, .wrong = UINT32_MAX };
+	struct shatomic_ioc_batch batch;
+
+	make_peer_rows(self, &batch);
+	run_beside(_metadata, self, batch, turner, EINVAL,
+		   SHATOMIC_FIELD_PEER_INDEXES);
+	expect_peers(_metadata, self);
+}
+
+TEST_F_TIMEOUT(changing, a_peer_offset, 120)
+{
+	struct turner turner = { .entry = self->peer_offsets, .size = 8,
+				 .right = 0, .wrong = REGION_BYTES };
+	struct shatomic_ioc_batch batch;
+
+	make_peer_rows(self, &batch);
+	run_beside(_metadata, self, batch, turner, ERANGE,
+		   SHATOMIC_FIELD_PEER_OFFSETS);
+	expect_peers(_metadata, self);
+}
+
+TEST_HARNESS_MAIN
