@@ -91,14 +91,17 @@ static const __u64 bits_of_width[] = {
 	ALL,
 };
 
-/* How far above the lowest bit of its aligned 8-byte word a word begins. */
+/*
+ * How far above the lowest bit of its aligned 8-byte word a word begins, but
+ * for multiples of 64, which those who shift by it cut off.
+ */
 static __always_inline __u32 shift_of(__u64 offset, __u32 width)
 {
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 	return 8 * (8 - width - (offset & 7));
 #else
 	(void)width;
-	return 8 * offset & 63;
+	return 8 * offset;
 #endif
 }
 
@@ -118,19 +121,21 @@ static __always_inline bool run_row(const struct shatomic_memory *self,
 	__u64 operand = rows->operands[i], comparand = rows->comparands[i];
 	__u64 all = bits_of_width[width];
 	__u32 shift = shift_of(offset, width);
-	__u64 seen = was >> shift, changes, differs;
+	__u64 seen = was >> (shift & 63), changes, differs, failed;
 
 	changes = seen & ((operand & form->and_operand) ^ form->and_constant);
 	changes ^= (operand & form->xor_operand) ^ form->xor_constant;
 	changes += ((operand & form->add_operand) ^ form->negate) -
 		   form->negate;
 	differs = (seen ^ comparand) & form->compares & all;
-	changes = (changes ^ seen) & all & ((__u64)!!differs - 1);
-	if (!__atomic_compare_exchange_n(whole, &was, was ^ changes << shift, 0,
+	/* Not !!differs, of which compilers make a branch. */
+	failed = (differs | -differs) >> 63;
+	changes = (changes ^ seen) & all & (failed - 1);
+	if (!__atomic_compare_exchange_n(whole, &was, was ^ changes << (shift & 63), 0,
 					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 		return false;
 	put_row(rows, i, (seen & all) ^ (changes & form->gives_next),
-		differs ? SHATOMIC_ROW_COMPARE_FAILED : SHATOMIC_ROW_DONE);
+		failed ? SHATOMIC_ROW_COMPARE_FAILED : SHATOMIC_ROW_DONE);
 	return true;
 }
 

@@ -71,7 +71,7 @@ struct scenario {
 	bool discards;
 };
 
-#define RATIO(id, title, target) { id, title, "ratio", target, 0, "" }
+#define RATIO(id, title, target) { id, title, "ratio", target, 0, "", 0 }
 
 static const struct scenario scenarios[] = {
 	{ RATIO("a1", "1 GiB, 1M random rows, same pages", 2.2),
@@ -376,8 +376,44 @@ static void clear_stage(struct stage *stage)
 	shatomic_close(stage->region);
 }
 
-static void measure(const struct scenario *scenario, unsigned int samples,
-		    bool verbose)
+/*
+ * What a locked instruction takes when its word is in the L1 cache, in ns: no
+ * loop that has one for each row is faster.
+ */
+static double time_lock(unsigned int samples)
+{
+	static unsigned char words[4096] __attribute__((aligned(4096)));
+	struct figure figure = {
+		.id = "lock", .unit = "ns", .lower_is_better = 1, .note = "",
+		.title = "a locked instruction on a word in L1",
+	};
+	struct rows *rows = rows_new(RANDOM_WORDS, 512, sizeof(words));
+	double time[MOST_SAMPLES];
+	unsigned int i, turn;
+
+	for (i = 0; i < samples; i++) {
+		time[i] = now(CLOCK_THREAD_CPUTIME_ID);
+		for (turn = 0; turn < 500; turn++)
+			plain_fetch_and_add(words, rows->offsets,
+					    rows->operands, NULL, rows->count);
+		time[i] = (now(CLOCK_THREAD_CPUTIME_ID) - time[i]) / 500 /
+			  (double)rows->count;
+	}
+	print_figure(&figure, time, samples);
+	rows_free(rows);
+	return time[samples / 2];
+}
+
+/* Whether the faster one has a locked instruction for each row, on one CPU. */
+static bool locks_each_row(const struct scenario *scenario)
+{
+	return scenario->faster == BATCH &&
+	       (scenario->pattern == RANDOM_WORDS ||
+		scenario->pattern == MIXED);
+}
+
+static void measure(const struct scenario *scenario, double lock,
+		    unsigned int samples, bool verbose)
 {
 	double slower[MOST_SAMPLES], faster[MOST_SAMPLES], ratio[MOST_SAMPLES];
 	double rows = (double)scenario->rows * scenario->turns;
@@ -407,6 +443,8 @@ static void measure(const struct scenario *scenario, unsigned int samples,
 		 (unsigned long long)(info.huge_bytes / MIB),
 		 (unsigned long long)(info.size / MIB));
 	figure.note = note;
+	if (locks_each_row(scenario))
+		figure.limit = slower[samples / 2] / rows / lock;
 	print_figure(&figure, ratio, samples);
 	clear_stage(&stage);
 }
@@ -467,11 +505,13 @@ int main(int argc, char **argv)
 	};
 	struct options options = { .samples = 11 };
 	unsigned int i;
+	double lock;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &options);
+	lock = time_lock(options.samples);
 	for (i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++) {
 		if (is_wanted(&options, scenarios[i].figure.id))
-			measure(&scenarios[i], options.samples,
+			measure(&scenarios[i], lock, options.samples,
 				options.verbose);
 	}
 	return 0;

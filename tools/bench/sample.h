@@ -18,6 +18,7 @@
  * @target: What is to be reached, or 0 for no target.
  * @lower_is_better: Whether it is reached by values of at most @target.
  * @note: More about it, or "".
+ * @limit: What this machine allows at best, or 0 when that is not known.
  */
 struct figure {
 	const char *id;
@@ -26,6 +27,7 @@ struct figure {
 	double target;
 	int lower_is_better;
 	const char *note;
+	double limit;
 };
 
 /* Nanoseconds of a clock. */
@@ -63,6 +65,8 @@ static inline void print_figure(const struct figure *figure, double *samples,
 	       samples[count - 1], count);
 	if (figure->target != 0.0)
 		printf("\"target\":%g,", figure->target);
+	if (figure->limit != 0.0)
+		printf("\"limit\":%.3g,", figure->limit);
 	printf("\"better\":\"%s\",\"note\":\"%s\"}\n",
 	       figure->lower_is_better ? "lower" : "higher", figure->note);
 	fflush(stdout);
