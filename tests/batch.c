@@ -962,12 +962,13 @@ static void expect_at_most(struct __test_metadata *_metadata,
 	int threads = count_threads(self->region, &batch, run);
 
 	EXPECT_LE(0, threads);
-	if (parallelism) {
-		EXPECT_GT((int)parallelism, threads);
-	} else if (run == shatomic_batch_run_local && usable_cpus() > 1) {
-		/* Else there is nothing that it could limit. */
+	if (!parallelism)
+		return;
+	EXPECT_GT((int)parallelism, threads);
+	/* Else there is nothing that it could limit. */
+	if (parallelism > 1 && run == shatomic_batch_run_local &&
+	    usable_cpus() > 1)
 		EXPECT_LT(0, threads);
-	}
 }
 
 /* In slices, and with results in lanes. */
