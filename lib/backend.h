@@ -308,6 +308,18 @@ int shatomic_fail_batch(int err, const struct shatomic_region *region,
 int shatomic_fail_single(int err, const struct shatomic_region *region,
 			 const struct shatomic_batch *batch);
 
+/* combine.c */
+
+/* Whether rows can be combined, which the next tries. */
+bool shatomic_can_combine(const struct shatomic_rows *rows, bool has_fields);
+
+/*
+ * Run rows that have been checked in an order that suits them, those on hot
+ * words together. Returns false, and runs none, when no words are hot.
+ */
+bool shatomic_combine_rows(const struct shatomic_memory *memory,
+			   const struct shatomic_rows *rows);
+
 /* parallel.c */
 
 /*

@@ -21,6 +21,7 @@
  * @memory: The region.
  * @rows: All rows.
  * @has_fields: What their check found.
+ * @combines: Whether those on one word may become one operation.
  * @plan: How they are shared.
  * @shares: Number of slices or lanes.
  * @next: The next one that nobody has claimed.
@@ -29,6 +30,7 @@ struct crew {
 	const struct shatomic_memory *memory;
 	const struct shatomic_rows *rows;
 	bool has_fields;
+	bool combines;
 	enum shatomic_plan plan;
 	__u64 shares;
 	__u64 next;
@@ -61,7 +63,8 @@ static void run_slice(const struct crew *crew, __u64 slice)
 				   left < SHATOMIC_SLICE_ROWS ?
 					   left :
 					   SHATOMIC_SLICE_ROWS);
-	shatomic_run_rows(crew->memory, &rows, crew->has_fields);
+	if (!crew->combines || !shatomic_combine_rows(crew->memory, &rows))
+		shatomic_run_rows(crew->memory, &rows, crew->has_fields);
 }
 
 /*
@@ -273,8 +276,7 @@ static void run_crew(struct crew *crew, unsigned int workers)
 	pthread_setcancelstate(cancel_state, NULL);
 }
 
-static enum shatomic_plan choose_plan(const struct shatomic_rows *rows,
-				      __u32 flags, bool has_fields,
+static enum shatomic_plan choose_plan(const struct crew *crew, __u32 flags,
 				      unsigned int parallelism,
 				      unsigned int workers)
 {
@@ -282,8 +284,9 @@ static enum shatomic_plan choose_plan(const struct shatomic_rows *rows,
 
 	if (workers == 1)
 		return SHATOMIC_PLAN_SERIAL;
-	plan = shatomic_plan_rows(rows, flags, has_fields);
-	if (plan == SHATOMIC_PLAN_SLICES && shatomic_rows_are_hot(rows))
+	plan = shatomic_plan_rows(crew->rows, flags, crew->has_fields);
+	if (plan == SHATOMIC_PLAN_SLICES && !crew->combines &&
+	    shatomic_rows_are_hot(crew->rows))
 		plan = SHATOMIC_PLAN_LANES;
 	if (plan == SHATOMIC_PLAN_LANES && !parallelism &&
 	    workers < SHATOMIC_LANES_WORTH)
@@ -299,14 +302,17 @@ void shatomic_run_parallel(const struct shatomic_memory *memory,
 		.memory = memory,
 		.rows = rows,
 		.has_fields = has_fields,
+		.combines = flags & SHATOMIC_BATCH_UNORDERED &&
+			    shatomic_can_combine(rows, has_fields),
 		.shares = rows->count / SHATOMIC_SLICE_ROWS + 1,
 	};
 	unsigned int workers = 1;
 
 	if (rows->count > SHATOMIC_SLICE_ROWS && parallelism != 1)
 		workers = choose_workers(crew.shares, parallelism);
-	crew.plan = choose_plan(rows, flags, has_fields, parallelism, workers);
+	crew.plan = choose_plan(&crew, flags, parallelism, workers);
 	if (crew.plan == SHATOMIC_PLAN_SERIAL) {
+		/* Nobody to wait for: combining would cost what it saves. */
 		shatomic_run_rows(memory, rows, has_fields);
 		return;
 	}

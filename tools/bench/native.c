@@ -388,7 +388,7 @@ static double time_lock(unsigned int samples)
 		.title = "a locked instruction on a word in L1",
 	};
 	struct rows *rows = rows_new(RANDOM_WORDS, 512, sizeof(words));
-	double time[MOST_SAMPLES];
+	double time[MOST_SAMPLES] = { 0 };
 	unsigned int i, turn;
 
 	for (i = 0; i < samples; i++) {
