@@ -7,6 +7,7 @@ KDIR ?= $(shell tests/vm/kernel headers)
 KERNEL_RELEASE = $(notdir $(KDIR:%/build=%))
 PREFIX ?= /usr/local
 MODULE_DIR = build/module/$(KERNEL_RELEASE)
+MODULE_KO = build/shatomic.ko
 
 help:
 	@echo 'make run       count the words of real text with 4 processes, on both backends'
@@ -34,7 +35,7 @@ module:
 	@cp -ru --parents Kbuild kmod lib/engine include $(MODULE_DIR)
 	$(MAKE) -C $(KDIR) M=$(CURDIR)/$(MODULE_DIR) W=1 \
 		CONFIG_DEBUG_INFO_BTF_MODULES= modules
-	@cp $(MODULE_DIR)/shatomic.ko build/shatomic.ko
+	@cp $(MODULE_DIR)/shatomic.ko $(MODULE_KO)
 
 library:
 	@tools/setup build
