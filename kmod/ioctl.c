@@ -266,7 +266,12 @@ static int load_args(struct call *call, const struct command *command,
 		return -EINVAL;
 	if (*size > SHATOMIC_MAX_ARGS_SIZE)
 		return -E2BIG;
-	ret = copy_struct_from_user(&call->args, command->size, user, *size);
+	/* The usual case by the shorter way. */
+	if (*size == command->size)
+		ret = shatomic_copy_in(&call->args, user, *size) ? 0 : -EFAULT;
+	else
+		ret = copy_struct_from_user(&call->args, command->size, user,
+					    *size);
 	/* It was read twice; what counts is what was checked. */
 	call->args.head.size = *size;
 	return ret;
@@ -276,7 +281,7 @@ static long run_command(struct file *file, const struct command *commands,
 			size_t count, unsigned int number, void __user *user)
 {
 	const struct command *command = NULL;
-	struct call call = { .file = file };
+	struct call call;
 	u32 size;
 	size_t i;
 	int ret;
@@ -288,13 +293,18 @@ static long run_command(struct file *file, const struct command *commands,
 	if (!command)
 		return -ENOTTY;
 
+	/* Not zeroed as a whole: of the arguments, what is used is loaded. */
+	call.file = file;
+	call.new_file = NULL;
+	call.named_file = NULL;
 	ret = load_args(&call, command, user, &size);
 	if (ret)
 		return ret;
 
 	ret = command->run(&call);
 	/* On failure too: the structure tells why. */
-	if (copy_to_user(user, &call.args, min(size, command->size)) && !ret)
+	if (!shatomic_copy_out(user, &call.args, min(size, command->size)) &&
+	    !ret)
 		ret = -EFAULT;
 	finish_call(&call, ret);
 	return ret;

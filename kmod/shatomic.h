@@ -128,6 +128,10 @@ int shatomic_batch_init(void);
 void shatomic_batch_exit(void);
 int shatomic_batch(struct file *file, struct shatomic_ioc_batch *args);
 
+/* user.c: copies between user memory and the kernel. */
+bool shatomic_copy_in(void *to, const void __user *from, size_t bytes);
+bool shatomic_copy_out(void __user *to, const void *from, size_t bytes);
+
 /* columns.c: a batch's columns between user memory and a chunk. */
 int shatomic_columns_load_keys(const struct shatomic_ioc_batch *args,
 			       struct shatomic_chunk *chunk, u64 first,

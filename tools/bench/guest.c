@@ -72,7 +72,7 @@ struct figure {
 static double report(const struct figure *figure, double *values, int count)
 {
 	qsort(values, count, sizeof(*values), compare);
-	printf("{\"id\":\"%s\",\"title\":\"%s\",\"unit\":\"%s\",\"value\":{\"min\":%.2f,\"median\":%.2f,\"max\":%.2f,\"n\":%d}",
+	printf("{\"id\":\"%s\",\"title\":\"%s\",\"unit\":\"%s\",\"value\":{\"min\":%.4f,\"median\":%.4f,\"max\":%.4f,\"n\":%d}",
 	       figure->id, figure->title, figure->unit, values[0],
 	       values[count / 2], values[count - 1], count);
 	if (figure->target > 0)
