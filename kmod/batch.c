@@ -8,12 +8,16 @@
  * that is killed can go while workers finish. Caller and workers take pieces
  * from one counter, and the caller waits for the pieces, not for the workers:
  * a worker that comes too late finds none and touches nothing but the counter.
+ *
+ * Most batches are small and have their caller as the only worker. Allocating
+ * would cost them more than they do, so each CPU has a spare one for them.
  */
 #include <linux/completion.h>
 #include <linux/cpu.h>
 #include <linux/file.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
+#include <linux/percpu.h>
 #include <linux/refcount.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
@@ -38,15 +42,17 @@ struct worker {
 
 /**
  * struct batch - A batch under way
+ * @home: The CPU's place for it when it is a spare one, else NULL; for life.
  * @refs: The caller and each queued worker.
- * @file: The region's file.
+ * @file: The region's file, which a batch with workers keeps; else NULL.
  * @self: The region.
  * @args: What the caller asked for.
  * @shape: The same for the engine; its columns only tell which there are.
  * @peers: The peer regions.
  * @peer_table: Pointers to them, as the engine wants them.
  * @peer_files: Keep them.
- * @mm: Where the columns are; keeps the structure, not the address space.
+ * @mm: Where the columns are, kept as @file is; keeps the structure, not the
+ *	address space.
  * @plan: How the rows are shared.
  * @pieces: Number of pieces: slices, or lanes.
  * @slice_rows: Rows in a slice.
@@ -63,6 +69,7 @@ struct worker {
  * @workers: The caller is the first.
  */
 struct batch {
+	struct batch **home;
 	refcount_t refs;
 	struct file *file;
 	struct shatomic_memory self;
@@ -90,7 +97,18 @@ struct batch {
 
 static struct workqueue_struct *batch_queue;
 
-static void batch_free(struct batch *batch)
+/* For a batch with one worker; NULL while one is under way. */
+static DEFINE_PER_CPU(struct batch *, spare_batch);
+
+static struct batch *take_spare(void)
+{
+	/* Whichever CPU's: it may be another's before it has been looked at. */
+	struct batch **home = raw_cpu_ptr(&spare_batch);
+
+	return READ_ONCE(*home) ? xchg(home, NULL) : NULL;
+}
+
+static void drop_peers(struct batch *batch)
 {
 	u32 i;
 
@@ -101,9 +119,20 @@ static void batch_free(struct batch *batch)
 	kvfree(batch->peer_files);
 	kvfree(batch->peer_table);
 	kvfree(batch->peers);
-	mmdrop(batch->mm);
-	fput(batch->file);
-	kvfree(batch);
+}
+
+static void batch_free(struct batch *batch)
+{
+	if (batch->args.peer_count)
+		drop_peers(batch);
+	if (batch->mm)
+		mmdrop(batch->mm);
+	if (batch->file)
+		fput(batch->file);
+	if (batch->home)
+		smp_store_release(batch->home, batch);
+	else
+		kvfree(batch);
 	shatomic_uncharge_batch();
 }
 
@@ -125,21 +154,19 @@ static void fail(struct batch *batch, int error, u64 row, u32 field)
 	WRITE_ONCE(batch->stop, true);
 }
 
-/* Load the rows from @first on and check them, again or for the first time. */
+/* Load @rows, those from @first on, and check them: again or the first time. */
 static int load_checked(struct batch *batch, struct shatomic_chunk *chunk,
-			u64 first, u32 count, bool *has_fields,
-			struct shatomic_row_error *error)
+			const struct shatomic_rows *rows, u64 first,
+			bool *has_fields, struct shatomic_row_error *error)
 {
-	struct shatomic_rows rows = shatomic_chunk_rows(chunk, &batch->shape,
-							count);
 	int ret;
 
 	error->row = SHATOMIC_NO_ROW;
-	ret = shatomic_columns_load_keys(&batch->args, chunk, first, count,
-					 &error->field);
+	ret = shatomic_columns_load_keys(&batch->args, chunk, first,
+					 rows->count, &error->field);
 	if (ret)
 		return ret;
-	ret = shatomic_check_rows(&batch->self, &rows, has_fields, error);
+	ret = shatomic_check_rows(&batch->self, rows, has_fields, error);
 	if (ret)
 		error->row += first;
 	return ret;
@@ -147,36 +174,36 @@ static int load_checked(struct batch *batch, struct shatomic_chunk *chunk,
 
 /* Run the loaded and checked rows from @first on; those of @lane if @lanes. */
 static int run_loaded(struct batch *batch, struct shatomic_chunk *chunk,
-		      u64 first, u32 count, bool has_fields, u32 lane,
-		      u32 lanes, u32 *field)
+		      struct shatomic_rows *rows, u64 first, bool has_fields,
+		      u32 lane, u32 lanes, u32 *field)
 {
-	struct shatomic_rows rows = shatomic_chunk_rows(chunk, &batch->shape,
-							count);
 	int ret;
 
-	ret = shatomic_columns_load_values(&batch->args, chunk, first, count,
-					   field);
+	ret = shatomic_columns_load_values(&batch->args, chunk, first,
+					   rows->count, field);
 	if (ret)
 		return ret;
 
 	if (lanes > 1)
-		shatomic_chunk_keep_lane(chunk, &rows, lane, lanes);
-	shatomic_run_rows(&batch->self, &rows, has_fields);
-	atomic64_add(rows.count, &batch->rows_done);
+		shatomic_chunk_keep_lane(chunk, rows, lane, lanes);
+	shatomic_run_rows(&batch->self, rows, has_fields);
+	atomic64_add(rows->count, &batch->rows_done);
 
 	return lanes > 1 ?
 		       shatomic_columns_save_lane(&batch->args, chunk, first,
-						  rows.count, field) :
+						  rows->count, field) :
 		       shatomic_columns_save(&batch->args, chunk, first,
-					     rows.count, field);
+					     rows->count, field);
 }
 
 static void run_range(struct batch *batch, struct shatomic_chunk *chunk,
 		      u64 first, u64 end, u32 lane, u32 lanes)
 {
+	struct shatomic_rows rows = shatomic_chunk_rows(chunk, &batch->shape,
+							0);
+	u32 capacity = shatomic_chunk_capacity(batch->args.width), count;
 	struct shatomic_row_error error;
 	bool has_fields;
-	u32 count;
 	int ret;
 
 	for (; first < end; first += count) {
@@ -185,14 +212,14 @@ static void run_range(struct batch *batch, struct shatomic_chunk *chunk,
 			WRITE_ONCE(batch->stop, true);
 		if (READ_ONCE(batch->stop))
 			return;
-		count = min_t(u64, end - first,
-			      shatomic_chunk_capacity(batch->args.width));
+		count = min_t(u64, end - first, capacity);
+		rows.count = count;
 		has_fields = false;
-		ret = load_checked(batch, chunk, first, count, &has_fields,
+		ret = load_checked(batch, chunk, &rows, first, &has_fields,
 				   &error);
 		if (!ret) {
 			error.row = SHATOMIC_NO_ROW;
-			ret = run_loaded(batch, chunk, first, count, has_fields,
+			ret = run_loaded(batch, chunk, &rows, first, has_fields,
 					 lane, lanes, &error.field);
 		}
 		if (ret) {
@@ -300,18 +327,18 @@ static int run_shared(struct batch *batch)
 	return fatal_signal_pending(current) ? -EINTR : batch->error;
 }
 
-static int check_all(struct batch *batch, bool *has_fields,
-		     struct shatomic_row_error *error)
+/* Check all rows; @rows are those of the chunk, and left as the last are. */
+static int check_all(struct batch *batch, struct shatomic_rows *rows,
+		     bool *has_fields, struct shatomic_row_error *error)
 {
 	struct shatomic_chunk *chunk = &batch->workers[0].chunk;
+	u32 capacity = shatomic_chunk_capacity(batch->args.width);
 	u64 first;
-	u32 count;
 	int ret;
 
-	for (first = 0; first < batch->args.rows; first += count) {
-		count = min_t(u64, batch->args.rows - first,
-			      shatomic_chunk_capacity(batch->args.width));
-		ret = load_checked(batch, chunk, first, count, has_fields,
+	for (first = 0; first < batch->args.rows; first += rows->count) {
+		rows->count = min_t(u64, batch->args.rows - first, capacity);
+		ret = load_checked(batch, chunk, rows, first, has_fields,
 				   error);
 		if (ret)
 			return ret;
@@ -338,11 +365,13 @@ static void plan_for_fields(struct batch *batch)
 static int batch_check_and_run(struct batch *batch)
 {
 	struct shatomic_chunk *chunk = &batch->workers[0].chunk;
+	struct shatomic_rows rows = shatomic_chunk_rows(chunk, &batch->shape,
+							0);
 	struct shatomic_row_error error = { .row = SHATOMIC_NO_ROW };
 	bool has_fields = false;
 	int ret;
 
-	ret = check_all(batch, &has_fields, &error);
+	ret = check_all(batch, &rows, &has_fields, &error);
 	if (ret) {
 		batch->error_row = error.row;
 		batch->error_field = error.field;
@@ -350,10 +379,10 @@ static int batch_check_and_run(struct batch *batch)
 	}
 
 	/* One chunk is still loaded, and is not read again. */
-	if (batch->args.rows <= shatomic_chunk_capacity(batch->args.width)) {
+	if (rows.count == batch->args.rows) {
 		batch->error_row = SHATOMIC_NO_ROW;
-		return run_loaded(batch, chunk, 0, batch->args.rows, has_fields,
-				  0, 1, &batch->error_field);
+		return run_loaded(batch, chunk, &rows, 0, has_fields, 0, 1,
+				  &batch->error_field);
 	}
 	if (has_fields)
 		plan_for_fields(batch);
@@ -402,10 +431,12 @@ static u32 plan_workers(const struct shatomic_ioc_batch *args,
 	*slice = shatomic_slice_rows();
 	*plan = SHATOMIC_PLAN_SERIAL;
 	*pieces = 1;
+	if (args->rows <= *slice)
+		return 1;
 	workers = allowed_cpus();
 	if (args->parallelism)
 		workers = min(workers, args->parallelism);
-	if (args->rows <= *slice || workers == 1)
+	if (workers == 1)
 		return 1;
 
 	/* Fields are seen when the rows are checked. */
@@ -461,40 +492,72 @@ static int load_peers(struct batch *batch, u32 *field, u32 *limit)
 	return 0;
 }
 
-static struct batch *batch_alloc(struct file *file,
-				 const struct shatomic_ioc_batch *args,
-				 const struct shatomic_rows *shape)
+static struct batch *batch_alloc(u32 workers)
 {
-	enum shatomic_plan plan;
-	u32 slice, pieces, workers, i;
 	struct batch *batch;
 
-	workers = plan_workers(args, shape, &plan, &slice, &pieces);
+	batch = workers == 1 ? take_spare() : NULL;
+	if (batch)
+		return batch;
 	/* Not zeroed: chunks are large, and written before they are read. */
 	batch = kvmalloc(struct_size(batch, workers, workers),
 			 GFP_KERNEL_ACCOUNT);
-	if (!batch)
-		return NULL;
+	if (batch)
+		batch->home = NULL;
+	return batch;
+}
 
-	memset(batch, 0, offsetof(struct batch, workers));
-	refcount_set(&batch->refs, 1);
+/* What a batch with workers needs that may outlive its caller. */
+static void prepare_workers(struct batch *batch, struct file *file)
+{
+	u32 i;
+
 	batch->file = get_file(file);
-	shatomic_region_as_memory(file, &batch->self);
-	batch->args = *args;
-	batch->shape = *shape;
 	batch->mm = current->mm;
 	mmgrab(batch->mm);
-	batch->plan = plan;
-	batch->pieces = pieces;
-	batch->slice_rows = slice;
-	atomic_set(&batch->pieces_left, pieces);
-	init_completion(&batch->done);
-	spin_lock_init(&batch->error_lock);
-	batch->worker_count = workers;
-	for (i = 0; i < workers; i++) {
+	for (i = 1; i < batch->worker_count; i++) {
 		INIT_WORK(&batch->workers[i].work, worker_run);
 		batch->workers[i].batch = batch;
 	}
+}
+
+static struct batch *batch_new(struct file *file,
+			       const struct shatomic_ioc_batch *args,
+			       const struct shatomic_rows *shape)
+{
+	enum shatomic_plan plan;
+	u32 slice, pieces, workers;
+	struct batch *batch;
+
+	workers = plan_workers(args, shape, &plan, &slice, &pieces);
+	batch = batch_alloc(workers);
+	if (!batch)
+		return NULL;
+
+	refcount_set(&batch->refs, 1);
+	batch->file = NULL;
+	shatomic_region_as_memory(file, &batch->self);
+	batch->args = *args;
+	batch->shape = *shape;
+	batch->peers = NULL;
+	batch->peer_table = NULL;
+	batch->peer_files = NULL;
+	batch->mm = NULL;
+	batch->plan = plan;
+	batch->pieces = pieces;
+	batch->slice_rows = slice;
+	atomic_set(&batch->next_piece, 0);
+	atomic_set(&batch->pieces_left, pieces);
+	init_completion(&batch->done);
+	batch->stop = false;
+	atomic64_set(&batch->rows_done, 0);
+	spin_lock_init(&batch->error_lock);
+	batch->error = 0;
+	batch->error_row = SHATOMIC_NO_ROW;
+	batch->error_field = SHATOMIC_FIELD_NONE;
+	batch->worker_count = workers;
+	if (workers > 1)
+		prepare_workers(batch, file);
 	return batch;
 }
 
@@ -539,14 +602,15 @@ int shatomic_batch(struct file *file, struct shatomic_ioc_batch *args)
 	args->limit = SHATOMIC_LIMIT_NONE;
 
 	ret = check_args(file, args, &shape);
-	if (ret)
+	/* Without rows there is nothing more, but peers are looked at. */
+	if (ret || (!args->rows && !args->peer_count))
 		return ret;
 
 	if (!shatomic_charge_batch()) {
 		args->limit = SHATOMIC_LIMIT_BATCHES;
 		return -EPERM;
 	}
-	batch = batch_alloc(file, args, &shape);
+	batch = batch_new(file, args, &shape);
 	if (!batch) {
 		shatomic_uncharge_batch();
 		args->limit = SHATOMIC_LIMIT_MEMORY;
@@ -566,14 +630,40 @@ int shatomic_batch(struct file *file, struct shatomic_ioc_batch *args)
 	return ret;
 }
 
+static void free_spares(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		kvfree(per_cpu(spare_batch, cpu));
+}
+
 int shatomic_batch_init(void)
 {
+	struct batch *batch;
+	int cpu;
+
 	batch_queue = alloc_workqueue("shatomic",
 				      WQ_CPU_INTENSIVE | WQ_SYSFS, 0);
-	return batch_queue ? 0 : -ENOMEM;
+	if (!batch_queue)
+		return -ENOMEM;
+
+	for_each_possible_cpu(cpu) {
+		batch = kvmalloc_node(struct_size(batch, workers, 1),
+				      GFP_KERNEL, cpu_to_node(cpu));
+		if (!batch) {
+			free_spares();
+			destroy_workqueue(batch_queue);
+			return -ENOMEM;
+		}
+		batch->home = per_cpu_ptr(&spare_batch, cpu);
+		*batch->home = batch;
+	}
+	return 0;
 }
 
 void shatomic_batch_exit(void)
 {
 	destroy_workqueue(batch_queue);
+	free_spares();
 }
