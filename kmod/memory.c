@@ -79,6 +79,7 @@ static int hold_folio(struct shatomic_pages *pages, struct file *file,
 	struct page *page;
 	struct folio *folio;
 	unsigned long n, i;
+	uintptr_t origin;
 
 	page = shmem_read_mapping_page_gfp(file->f_mapping, index, gfp);
 	/* Strict overcommit tells -ENOSPC where memory is what lacks. */
@@ -88,8 +89,9 @@ static int hold_folio(struct shatomic_pages *pages, struct file *file,
 	folio = page_folio(page);
 	n = min_t(unsigned long, end - index,
 		  folio_nr_pages(folio) - folio_page_idx(folio, page));
+	origin = (uintptr_t)page_address(page) - (index << PAGE_SHIFT);
 	for (i = 0; i < n; i++)
-		pages->extents[index + i] = page_address(page) + i * PAGE_SIZE;
+		pages->extents[index + i] = origin;
 	if (folio_test_pmd_mappable(folio))
 		pages->huge_bytes += n * PAGE_SIZE;
 	pages->count += n;
@@ -101,7 +103,7 @@ static void use_huge_extents(struct shatomic_pages *pages)
 {
 	/* The last page may be huge and reach past the end of the region. */
 	unsigned long count = DIV_ROUND_UP(pages->count, HPAGE_PMD_NR), i;
-	void **extents;
+	uintptr_t *extents;
 
 	extents = kvmalloc_array(count, sizeof(*extents), GFP_KERNEL_ACCOUNT);
 	if (!extents)
@@ -153,14 +155,22 @@ int shatomic_pages_hold(struct shatomic_pages *pages, struct file *file,
 	return 0;
 }
 
-void shatomic_pages_drop(struct shatomic_pages *pages)
+static struct page *page_at(const struct shatomic_pages *pages,
+			    unsigned long index)
 {
 	unsigned int order = pages->extent_shift - PAGE_SHIFT;
+
+	return virt_to_page((void *)(pages->extents[index >> order] +
+				     (index << PAGE_SHIFT)));
+}
+
+void shatomic_pages_drop(struct shatomic_pages *pages)
+{
 	unsigned long index = 0;
 
 	while (index < pages->count) {
 		struct folio *folio =
-			page_folio(virt_to_page(pages->extents[index >> order]));
+			page_folio(page_at(pages, index));
 
 		/*
 		 * Rows write through the direct map, which marks nothing dirty;

@@ -49,13 +49,14 @@ void shatomic_limits_info(struct shatomic_ioc_info *info);
 
 /**
  * struct shatomic_pages - The pages that a region holds
- * @extents: Their kernel addresses, one for each 1 << @extent_shift bytes.
+ * @extents: One for each 1 << @extent_shift bytes of the region: what to add to
+ *	an offset there for its address.
  * @extent_shift: PAGE_SHIFT, or PMD_SHIFT when all are huge.
  * @count: How many pages of PAGE_SIZE, from the first on, are held.
  * @huge_bytes: How many bytes of them lie in huge pages.
  */
 struct shatomic_pages {
-	void **extents;
+	uintptr_t *extents;
 	unsigned int extent_shift;
 	unsigned long count;
 	u64 huge_bytes;

@@ -14,8 +14,9 @@
 
 /**
  * struct shatomic_memory - A region as the engine reaches it
- * @extents: Kernel: addresses of its extents of 1 << @extent_shift bytes, in
- *	order; the kernel has no contiguous mapping of a region.
+ * @extents: Kernel: for each of its extents of 1 << @extent_shift bytes, in
+ *	order, what to add to an offset in the region for its address; the
+ *	kernel has no contiguous mapping of a region.
  * @extent_shift: Kernel: log2 of the bytes in an extent.
  * @base: Userspace: address of its first byte.
  * @size: Its size in bytes.
@@ -25,7 +26,7 @@
  */
 struct shatomic_memory {
 #ifdef __KERNEL__
-	void *const *extents;
+	const uintptr_t *extents;
 	unsigned int extent_shift;
 #else
 	unsigned char *base;
@@ -40,10 +41,8 @@ static inline void *shatomic_memory_at(const struct shatomic_memory *memory,
 				       __u64 offset)
 {
 #ifdef __KERNEL__
-	__u64 within = (1ULL << memory->extent_shift) - 1;
-
-	return (char *)memory->extents[offset >> memory->extent_shift] +
-	       (offset & within);
+	return (void *)(memory->extents[offset >> memory->extent_shift] +
+			offset);
 #else
 	return memory->base + offset;
 #endif
