@@ -10,7 +10,8 @@
  * a worker that comes too late finds none and touches nothing but the counter.
  *
  * Most batches are small and have their caller as the only worker. Allocating
- * would cost them more than they do, so each CPU has a spare one for them.
+ * would cost them more than they do, so each CPU has a spare one for them. It
+ * also has room for offsets, which then are read and checked once.
  */
 #include <linux/completion.h>
 #include <linux/cpu.h>
@@ -28,6 +29,9 @@
 
 struct batch;
 
+/* Rows whose offsets a spare batch has room for. */
+#define KEPT_ROWS 4096
+
 /**
  * struct worker - One CPU's part in a batch
  * @work: Queued on the CPU; unused for the caller.
@@ -43,6 +47,9 @@ struct worker {
 /**
  * struct batch - A batch under way
  * @home: The CPU's place for it when it is a spare one, else NULL; for life.
+ * @kept: Room for KEPT_ROWS offsets in a spare batch, else NULL; for life.
+ * @keeps: Whether all offsets are kept there as they were checked.
+ * @has_fields: What the check of all rows found.
  * @refs: The caller and each queued worker.
  * @file: The region's file, which a batch with workers keeps; else NULL.
  * @self: The region.
@@ -70,6 +77,9 @@ struct worker {
  */
 struct batch {
 	struct batch **home;
+	u64 *kept;
+	bool keeps;
+	bool has_fields;
 	refcount_t refs;
 	struct file *file;
 	struct shatomic_memory self;
@@ -154,6 +164,13 @@ static void fail(struct batch *batch, int error, u64 row, u32 field)
 	WRITE_ONCE(batch->stop, true);
 }
 
+/* Where the offsets of the rows from @first on are, or are to be. */
+static u64 *offsets_at(struct batch *batch, struct shatomic_chunk *chunk,
+		       u64 first)
+{
+	return batch->keeps ? batch->kept + first : chunk->offsets;
+}
+
 /* Load @rows, those from @first on, and check them: again or the first time. */
 static int load_checked(struct batch *batch, struct shatomic_chunk *chunk,
 			const struct shatomic_rows *rows, u64 first,
@@ -162,7 +179,8 @@ static int load_checked(struct batch *batch, struct shatomic_chunk *chunk,
 	int ret;
 
 	error->row = SHATOMIC_NO_ROW;
-	ret = shatomic_columns_load_keys(&batch->args, chunk, first,
+	ret = shatomic_columns_load_keys(&batch->args, chunk,
+					 offsets_at(batch, chunk, first), first,
 					 rows->count, &error->field);
 	if (ret)
 		return ret;
@@ -214,9 +232,11 @@ static void run_range(struct batch *batch, struct shatomic_chunk *chunk,
 			return;
 		count = min_t(u64, end - first, capacity);
 		rows.count = count;
-		has_fields = false;
-		ret = load_checked(batch, chunk, &rows, first, &has_fields,
-				   &error);
+		rows.offsets = offsets_at(batch, chunk, first);
+		has_fields = batch->keeps && batch->has_fields;
+		ret = batch->keeps ? 0 :
+			load_checked(batch, chunk, &rows, first, &has_fields,
+				     &error);
 		if (!ret) {
 			error.row = SHATOMIC_NO_ROW;
 			ret = run_loaded(batch, chunk, &rows, first, has_fields,
@@ -329,17 +349,19 @@ static int run_shared(struct batch *batch)
 
 /* Check all rows; @rows are those of the chunk, and left as the last are. */
 static int check_all(struct batch *batch, struct shatomic_rows *rows,
-		     bool *has_fields, struct shatomic_row_error *error)
+		     struct shatomic_row_error *error)
 {
 	struct shatomic_chunk *chunk = &batch->workers[0].chunk;
-	u32 capacity = shatomic_chunk_capacity(batch->args.width);
+	u32 capacity = batch->keeps ? KEPT_ROWS :
+		       shatomic_chunk_capacity(batch->args.width);
 	u64 first;
 	int ret;
 
 	for (first = 0; first < batch->args.rows; first += rows->count) {
 		rows->count = min_t(u64, batch->args.rows - first, capacity);
-		ret = load_checked(batch, chunk, rows, first, has_fields,
-				   error);
+		rows->offsets = offsets_at(batch, chunk, first);
+		ret = load_checked(batch, chunk, rows, first,
+				   &batch->has_fields, error);
 		if (ret)
 			return ret;
 		if (fatal_signal_pending(current))
@@ -368,10 +390,9 @@ static int batch_check_and_run(struct batch *batch)
 	struct shatomic_rows rows = shatomic_chunk_rows(chunk, &batch->shape,
 							0);
 	struct shatomic_row_error error = { .row = SHATOMIC_NO_ROW };
-	bool has_fields = false;
 	int ret;
 
-	ret = check_all(batch, &rows, &has_fields, &error);
+	ret = check_all(batch, &rows, &error);
 	if (ret) {
 		batch->error_row = error.row;
 		batch->error_field = error.field;
@@ -379,12 +400,12 @@ static int batch_check_and_run(struct batch *batch)
 	}
 
 	/* One chunk is still loaded, and is not read again. */
-	if (rows.count == batch->args.rows) {
+	if (batch->args.rows <= shatomic_chunk_capacity(batch->args.width)) {
 		batch->error_row = SHATOMIC_NO_ROW;
-		return run_loaded(batch, chunk, &rows, 0, has_fields, 0, 1,
-				  &batch->error_field);
+		return run_loaded(batch, chunk, &rows, 0, batch->has_fields, 0,
+				  1, &batch->error_field);
 	}
-	if (has_fields)
+	if (batch->has_fields)
 		plan_for_fields(batch);
 	return run_shared(batch);
 }
@@ -502,8 +523,10 @@ static struct batch *batch_alloc(u32 workers)
 	/* Not zeroed: chunks are large, and written before they are read. */
 	batch = kvmalloc(struct_size(batch, workers, workers),
 			 GFP_KERNEL_ACCOUNT);
-	if (batch)
+	if (batch) {
 		batch->home = NULL;
+		batch->kept = NULL;
+	}
 	return batch;
 }
 
@@ -535,6 +558,9 @@ static struct batch *batch_new(struct file *file,
 		return NULL;
 
 	refcount_set(&batch->refs, 1);
+	batch->keeps = batch->kept && args->rows <= KEPT_ROWS &&
+		       shatomic_columns_offsets_are_keys(args);
+	batch->has_fields = false;
 	batch->file = NULL;
 	shatomic_region_as_memory(file, &batch->self);
 	batch->args = *args;
@@ -630,6 +656,20 @@ int shatomic_batch(struct file *file, struct shatomic_ioc_batch *args)
 	return ret;
 }
 
+static struct batch *spare_new(int cpu)
+{
+	struct batch *batch;
+	size_t size = struct_size(batch, workers, 1);
+
+	batch = kvmalloc_node(size + KEPT_ROWS * sizeof(*batch->kept),
+			      GFP_KERNEL, cpu_to_node(cpu));
+	if (!batch)
+		return NULL;
+	batch->home = per_cpu_ptr(&spare_batch, cpu);
+	batch->kept = (void *)batch + size;
+	return batch;
+}
+
 static void free_spares(void)
 {
 	int cpu;
@@ -640,7 +680,6 @@ static void free_spares(void)
 
 int shatomic_batch_init(void)
 {
-	struct batch *batch;
 	int cpu;
 
 	batch_queue = alloc_workqueue("shatomic",
@@ -649,15 +688,11 @@ int shatomic_batch_init(void)
 		return -ENOMEM;
 
 	for_each_possible_cpu(cpu) {
-		batch = kvmalloc_node(struct_size(batch, workers, 1),
-				      GFP_KERNEL, cpu_to_node(cpu));
-		if (!batch) {
-			free_spares();
-			destroy_workqueue(batch_queue);
+		per_cpu(spare_batch, cpu) = spare_new(cpu);
+		if (!per_cpu(spare_batch, cpu)) {
+			shatomic_batch_exit();
 			return -ENOMEM;
 		}
-		batch->home = per_cpu_ptr(&spare_batch, cpu);
-		*batch->home = batch;
 	}
 	return 0;
 }

@@ -42,10 +42,18 @@ static bool operands_are_keys(const struct shatomic_ioc_batch *args)
 	return args->ops || shatomic_op_traits(args->op) & SHATOMIC_OP_HAS_BIT;
 }
 
+/* Whether the offsets are all that rows are checked by. */
+bool shatomic_columns_offsets_are_keys(const struct shatomic_ioc_batch *args)
+{
+	return !args->widths && !args->peer_offsets && !args->peer_indexes &&
+	       !operands_are_keys(args);
+}
+
 /**
  * shatomic_columns_load_keys() - Load what rows are checked by
  * @args: The batch.
  * @chunk: [out] Where to.
+ * @offsets: [out] Where to with the offsets, in the chunk or elsewhere.
  * @first: First row.
  * @count: Number of rows, at most shatomic_chunk_capacity().
  * @field: [out] On failure, which column.
@@ -53,8 +61,8 @@ static bool operands_are_keys(const struct shatomic_ioc_batch *args)
  * Return: 0 or -EFAULT.
  */
 int shatomic_columns_load_keys(const struct shatomic_ioc_batch *args,
-			       struct shatomic_chunk *chunk, u64 first,
-			       u32 count, u32 *field)
+			       struct shatomic_chunk *chunk, u64 *offsets,
+			       u64 first, u32 count, u32 *field)
 {
 	*field = SHATOMIC_FIELD_OP;
 	if (!load(chunk->ops, args->ops, sizeof(*chunk->ops), first, count))
@@ -64,8 +72,7 @@ int shatomic_columns_load_keys(const struct shatomic_ioc_batch *args,
 		  count))
 		return -EFAULT;
 	*field = SHATOMIC_FIELD_OFFSETS;
-	if (!load(chunk->offsets, args->offsets, sizeof(*chunk->offsets), first,
-		  count))
+	if (!load(offsets, args->offsets, sizeof(*offsets), first, count))
 		return -EFAULT;
 	*field = SHATOMIC_FIELD_PEER_INDEXES;
 	if (!load(chunk->peer_indexes, args->peer_indexes,

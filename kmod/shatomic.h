@@ -134,9 +134,10 @@ bool shatomic_copy_in(void *to, const void __user *from, size_t bytes);
 bool shatomic_copy_out(void __user *to, const void *from, size_t bytes);
 
 /* columns.c: a batch's columns between user memory and a chunk. */
+bool shatomic_columns_offsets_are_keys(const struct shatomic_ioc_batch *args);
 int shatomic_columns_load_keys(const struct shatomic_ioc_batch *args,
-			       struct shatomic_chunk *chunk, u64 first,
-			       u32 count, u32 *field);
+			       struct shatomic_chunk *chunk, u64 *offsets,
+			       u64 first, u32 count, u32 *field);
 int shatomic_columns_load_values(const struct shatomic_ioc_batch *args,
 				 struct shatomic_chunk *chunk, u64 first,
 				 u32 count, u32 *field);
