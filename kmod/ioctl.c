@@ -255,26 +255,27 @@ static const struct command region_commands[] = {
 		run_publish),
 };
 
-static int load_args(struct call *call, const struct command *command,
-		     void __user *user, u32 *size)
+/* @size is the caller's; what the structure says is taken for no more. */
+static int load_args(void *args, const struct command *command,
+		     void __user *user, u32 size)
 {
-	int ret;
-
-	if (get_user(*size, (u32 __user *)user))
-		return -EFAULT;
-	if (*size < command->min_size)
+	if (size < command->min_size)
 		return -EINVAL;
-	if (*size > SHATOMIC_MAX_ARGS_SIZE)
+	if (size > SHATOMIC_MAX_ARGS_SIZE)
 		return -E2BIG;
 	/* The usual case by the shorter way. */
-	if (*size == command->size)
-		ret = shatomic_copy_in(&call->args, user, *size) ? 0 : -EFAULT;
-	else
-		ret = copy_struct_from_user(&call->args, command->size, user,
-					    *size);
-	/* It was read twice; what counts is what was checked. */
-	call->args.head.size = *size;
-	return ret;
+	if (size == command->size)
+		return shatomic_copy_in(args, user, size) ? 0 : -EFAULT;
+	return copy_struct_from_user(args, command->size, user, size);
+}
+
+/* On failure too: the structure tells why. */
+static int save_args(const void *args, const struct command *command,
+		     void __user *user, u32 size, int ret)
+{
+	bool saved = shatomic_copy_out(user, args, min(size, command->size));
+
+	return saved || ret ? ret : -EFAULT;
 }
 
 static long run_command(struct file *file, const struct command *commands,
@@ -297,15 +298,15 @@ static long run_command(struct file *file, const struct command *commands,
 	call.file = file;
 	call.new_file = NULL;
 	call.named_file = NULL;
-	ret = load_args(&call, command, user, &size);
+	if (get_user(size, (u32 __user *)user))
+		return -EFAULT;
+	ret = load_args(&call.args, command, user, size);
 	if (ret)
 		return ret;
+	/* It was read twice; what counts is what was checked. */
+	call.args.head.size = size;
 
-	ret = command->run(&call);
-	/* On failure too: the structure tells why. */
-	if (!shatomic_copy_out(user, &call.args, min(size, command->size)) &&
-	    !ret)
-		ret = -EFAULT;
+	ret = save_args(&call.args, command, user, size, command->run(&call));
 	finish_call(&call, ret);
 	return ret;
 }
@@ -322,4 +323,35 @@ long shatomic_region_ioctl(struct file *file, unsigned int cmd,
 {
 	return run_command(file, region_commands, ARRAY_SIZE(region_commands),
 			   cmd, (void __user *)arg);
+}
+
+/**
+ * shatomic_batch_command() - Run a batch that was not asked for by ioctl
+ * @file: A file of the region.
+ * @user: The caller's struct shatomic_ioc_batch.
+ * @size: Its size.
+ * @inline_only: Whether to run only what takes no time to speak of.
+ *
+ * Return: How many rows ran, -EAGAIN when it would take longer, with nothing
+ * done, or another negative errno value.
+ */
+int shatomic_batch_command(struct file *file, void __user *user, u32 size,
+			   bool inline_only)
+{
+	static const struct command command =
+		COMMAND(SHATOMIC_IOC_BATCH, shatomic_ioc_batch, offsets, NULL);
+	struct shatomic_ioc_batch args;
+	int ret;
+
+	ret = load_args(&args, &command, user, size);
+	if (ret)
+		return ret;
+	if (args.size != size)
+		return -EINVAL;
+	if (inline_only && args.rows > shatomic_chunk_capacity(args.width))
+		return -EAGAIN;
+
+	ret = save_args(&args, &command, user, size,
+			shatomic_batch(file, &args));
+	return ret ? ret : args.rows_done;
 }

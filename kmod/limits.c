@@ -144,9 +144,10 @@ void shatomic_uncharge_batch(void)
 	atomic_dec(&batches);
 }
 
+/* Not more than a completion of io_uring can tell. */
 u64 shatomic_max_batch_rows(void)
 {
-	return READ_ONCE(max_batch_rows);
+	return min_t(u64, READ_ONCE(max_batch_rows), INT_MAX);
 }
 
 u32 shatomic_slice_rows(void)

@@ -331,6 +331,7 @@ int shatomic_region_init(void)
 	region_fops.write_iter = region_file_write_iter;
 	region_fops.unlocked_ioctl = shatomic_region_ioctl;
 	region_fops.compat_ioctl = compat_ptr_ioctl;
+	region_fops.uring_cmd = shatomic_uring_cmd;
 	/* A lease would let its holder keep others from opening the region. */
 	region_fops.setlease = simple_nosetlease;
 	/* Without it holes can't be punched into what batches write to. */

@@ -14,6 +14,7 @@
 
 #include "engine/engine.h"
 
+struct io_uring_cmd;
 struct vfsmount;
 
 /* limits.c: module parameters and what is charged against them. */
@@ -123,6 +124,11 @@ long shatomic_device_ioctl(struct file *file, unsigned int cmd,
 			   unsigned long arg);
 long shatomic_region_ioctl(struct file *file, unsigned int cmd,
 			   unsigned long arg);
+int shatomic_batch_command(struct file *file, void __user *user, u32 size,
+			   bool inline_only);
+
+/* uring.c: the same by io_uring. */
+int shatomic_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags);
 
 /* batch.c: running a batch, alone or shared between CPUs. */
 int shatomic_batch_init(void);

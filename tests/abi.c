@@ -53,6 +53,8 @@ PLACE_IS(shatomic_ioc_batch, peers, 88);
 PLACE_IS(shatomic_ioc_batch, rows_done, 112);
 PLACE_IS(shatomic_ioc_batch, limit, 132);
 PLACE_IS(shatomic_ioc_batch, comparand_masks, 144);
+SIZE_IS(shatomic_uring_batch, 16);
+PLACE_IS(shatomic_uring_batch, size, 8);
 
 _Static_assert(SHATOMIC_OP_NAND_AND_FETCH == 17, "operations keep their numbers");
 _Static_assert(SHATOMIC_IOC_BATCH == _IO(0xD7, 0x41), "so do commands");

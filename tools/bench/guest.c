@@ -323,6 +323,82 @@ static void bench_kinds(const struct region *region)
 		"get, fetch_and_add, fetch_and_or, compare_and_set_value of 1, 2, 4, 8 bytes with results" });
 }
 
+/* Submit what is queued, and take its completion. */
+static uint64_t time_submit(struct io_uring *ring, int *res)
+{
+	struct io_uring_cqe *cqe;
+	uint64_t start = __rdtsc(), end;
+
+	if (io_uring_submit(ring) != 1 || io_uring_peek_cqe(ring, &cqe))
+		die("a command that completes at once");
+	*res = cqe->res;
+	io_uring_cqe_seen(ring, cqe);
+	end = __rdtsc();
+	return end - start;
+}
+
+static uint64_t time_nop(struct io_uring *ring)
+{
+	int res;
+
+	io_uring_prep_nop(io_uring_get_sqe(ring));
+	return time_submit(ring, &res);
+}
+
+static uint64_t time_command(struct io_uring *ring, const struct region *region,
+			     struct shatomic_ioc_batch *batch)
+{
+	struct shatomic_uring_batch payload = { .args = (uintptr_t)batch,
+						.size = sizeof(*batch) };
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+	uint64_t count;
+	int res;
+
+	io_uring_prep_rw(IORING_OP_URING_CMD, sqe, region->fd, NULL, 0, 0);
+	sqe->cmd_op = SHATOMIC_IOC_BATCH;
+	memcpy(sqe->cmd, &payload, sizeof(payload));
+	memset(results, 0xee, sizeof(results));
+	count = time_submit(ring, &res);
+	if (res != (int)batch->rows) {
+		errno = res < 0 ? -res : 0;
+		die("a batch by io_uring");
+	}
+	check(region, batch);
+	return count;
+}
+
+static void bench_uring(const struct region *region, double per_row)
+{
+	struct shatomic_ioc_batch batch = batch_of_adds(16);
+	double nops[REPETITIONS], commands[REPETITIONS], ratios[REPETITIONS];
+	struct io_uring ring;
+	int i;
+
+	if (io_uring_queue_init(8, &ring, 0))
+		die("io_uring");
+	for (i = -1; i < REPETITIONS; i++) {
+		double nop = time_nop(&ring);
+		double command = time_command(&ring, region, &batch);
+
+		if (i < 0)
+			continue;
+		nops[i] = nop;
+		commands[i] = command;
+		ratios[i] = command / (nop + 16 * per_row);
+	}
+	io_uring_queue_exit(&ring);
+	report(&(struct figure) {
+		"j3", "a batch of 16 rows by io_uring to a no-op and its rows",
+		"ratio", 1.5, "io_uring_submit + completion of an inline batch of 16 / (that of a NOP + 16 rows at j1's median)"
+	}, ratios, REPETITIONS);
+	report(&(struct figure) {
+		"j_nop", "a no-op by io_uring", "instructions", 0,
+		"io_uring_submit + completion" }, nops, REPETITIONS);
+	report(&(struct figure) {
+		"j_uring_16", "a batch of 16 rows by io_uring", "instructions",
+		0, "io_uring_submit + completion" }, commands, REPETITIONS);
+}
+
 static uint64_t time_create(int device)
 {
 	struct shatomic_ioc_create create = { .size = sizeof(create),
@@ -405,6 +481,7 @@ static void bench_create(void)
 int main(int argc, char **argv)
 {
 	struct region region;
+	double per_row;
 
 	/* The big ones take minutes in a guest that counts. */
 	if (argc == 2 && !strcmp(argv[1], "create")) {
@@ -414,8 +491,9 @@ int main(int argc, char **argv)
 
 	region = region_new(SMALL_REGION);
 	fill_rows(region.size);
-	bench_adds(&region, MAX_ROWS, "j1", 16);
+	per_row = bench_adds(&region, MAX_ROWS, "j1", 16);
 	bench_empty(&region);
+	bench_uring(&region, per_row);
 	bench_adds(&region, 1, "j_rows_1", 0);
 	bench_adds(&region, 16, "j_rows_16", 0);
 	bench_adds(&region, 256, "j_rows_256", 0);

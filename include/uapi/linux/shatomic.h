@@ -554,4 +554,27 @@ struct shatomic_ioc_batch {
 	__u64 comparand_masks;
 };
 
+/**
+ * struct shatomic_uring_batch - IORING_OP_URING_CMD: a batch by io_uring
+ * @args: Address of a struct shatomic_ioc_batch.
+ * @size: Its size, the same as in its own @size, else EINVAL.
+ * @reserved: Must be 0.
+ *
+ * A command on a region's descriptor whose cmd_op is SHATOMIC_IOC_BATCH; this
+ * structure is its payload, in the 16 bytes that an SQE of 64 bytes has for
+ * one. Any other cmd_op is ENOTTY. The batch is checked, run and written back
+ * as by ioctl; the completion's result is the number of rows that ran, or a
+ * negative errno value where the ioctl would have failed. Structure and columns
+ * must stay until then.
+ *
+ * A batch of up to 256 rows, of 128 with a width of 16, is done when it has been
+ * submitted; one of the ring's workers runs what is bigger. Rings of each kind
+ * serve but those with IORING_SETUP_IOPOLL, where it is EOPNOTSUPP.
+ */
+struct shatomic_uring_batch {
+	__u64 args;
+	__u32 size;
+	__u32 reserved;
+};
+
 #endif /* _UAPI_LINUX_SHATOMIC_H */

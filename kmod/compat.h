@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What kernels differ in. Kbuild finds it out by compiling kmod/probe/NAME.c
+ * and defines HAVE_NAME, since version numbers do not tell: distributions
+ * bring to their old kernels what is new.
+ */
+#ifndef KMOD_COMPAT_H
+#define KMOD_COMPAT_H
+
+#ifdef HAVE_URING_CMD_HEADER
+#include <linux/io_uring/cmd.h>
+#else
+#include <linux/io_uring.h>
+#endif
+
+/* The payload of a command's SQE, which userspace may be writing to. */
+static inline const void *compat_uring_payload(const struct io_uring_cmd *cmd)
+{
+#ifdef HAVE_URING_SQE_CMD
+	return io_uring_sqe_cmd(cmd->sqe);
+#else
+	return cmd->cmd;
+#endif
+}
+
+static inline void compat_uring_done(struct io_uring_cmd *cmd, int result,
+				     unsigned int issue_flags)
+{
+#ifdef HAVE_URING_CMD_DONE_FLAGS
+	io_uring_cmd_done(cmd, result, 0, issue_flags);
+#else
+	io_uring_cmd_done(cmd, result, 0);
+#endif
+}
+
+#endif /* KMOD_COMPAT_H */
