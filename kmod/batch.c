@@ -9,16 +9,13 @@
  * from one counter, and the caller waits for the pieces, not for the workers:
  * a worker that comes too late finds none and touches nothing but the counter.
  *
- * Most batches are small and have their caller as the only worker. Allocating
- * would cost them more than they do, so each CPU has a spare one for them. It
- * also has room for offsets, which then are read and checked once.
+ * Most batches are small, and solo.c runs them: this is for the others.
  */
 #include <linux/completion.h>
 #include <linux/cpu.h>
 #include <linux/file.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
-#include <linux/percpu.h>
 #include <linux/refcount.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
@@ -28,9 +25,6 @@
 #include "shatomic.h"
 
 struct batch;
-
-/* Rows whose offsets a spare batch has room for. */
-#define KEPT_ROWS 4096
 
 /**
  * struct worker - One CPU's part in a batch
@@ -46,20 +40,15 @@ struct worker {
 
 /**
  * struct batch - A batch under way
- * @home: The CPU's place for it when it is a spare one, else NULL; for life.
- * @kept: Room for KEPT_ROWS offsets in a spare batch, else NULL; for life.
- * @keeps: Whether all offsets are kept there as they were checked.
- * @has_fields: What the check of all rows found.
  * @refs: The caller and each queued worker.
- * @file: The region's file, which a batch with workers keeps; else NULL.
+ * @file: The region's file.
  * @self: The region.
  * @args: What the caller asked for.
  * @shape: The same for the engine; its columns only tell which there are.
  * @peers: The peer regions.
  * @peer_table: Pointers to them, as the engine wants them.
  * @peer_files: Keep them.
- * @mm: Where the columns are, kept as @file is; keeps the structure, not the
- *	address space.
+ * @mm: Where the columns are; keeps the structure, not the address space.
  * @plan: How the rows are shared.
  * @pieces: Number of pieces: slices, or lanes.
  * @slice_rows: Rows in a slice.
@@ -76,10 +65,6 @@ struct worker {
  * @workers: The caller is the first.
  */
 struct batch {
-	struct batch **home;
-	u64 *kept;
-	bool keeps;
-	bool has_fields;
 	refcount_t refs;
 	struct file *file;
 	struct shatomic_memory self;
@@ -107,18 +92,7 @@ struct batch {
 
 static struct workqueue_struct *batch_queue;
 
-/* For a batch with one worker; NULL while one is under way. */
-static DEFINE_PER_CPU(struct batch *, spare_batch);
-
-static struct batch *take_spare(void)
-{
-	/* Whichever CPU's: it may be another's before it has been looked at. */
-	struct batch **home = raw_cpu_ptr(&spare_batch);
-
-	return READ_ONCE(*home) ? xchg(home, NULL) : NULL;
-}
-
-static void drop_peers(struct batch *batch)
+static void batch_free(struct batch *batch)
 {
 	u32 i;
 
@@ -129,20 +103,9 @@ static void drop_peers(struct batch *batch)
 	kvfree(batch->peer_files);
 	kvfree(batch->peer_table);
 	kvfree(batch->peers);
-}
-
-static void batch_free(struct batch *batch)
-{
-	if (batch->args.peer_count)
-		drop_peers(batch);
-	if (batch->mm)
-		mmdrop(batch->mm);
-	if (batch->file)
-		fput(batch->file);
-	if (batch->home)
-		smp_store_release(batch->home, batch);
-	else
-		kvfree(batch);
+	mmdrop(batch->mm);
+	fput(batch->file);
+	kvfree(batch);
 	shatomic_uncharge_batch();
 }
 
@@ -164,13 +127,6 @@ static void fail(struct batch *batch, int error, u64 row, u32 field)
 	WRITE_ONCE(batch->stop, true);
 }
 
-/* Where the offsets of the rows from @first on are, or are to be. */
-static u64 *offsets_at(struct batch *batch, struct shatomic_chunk *chunk,
-		       u64 first)
-{
-	return batch->keeps ? batch->kept + first : chunk->offsets;
-}
-
 /* Load @rows, those from @first on, and check them: again or the first time. */
 static int load_checked(struct batch *batch, struct shatomic_chunk *chunk,
 			const struct shatomic_rows *rows, u64 first,
@@ -179,9 +135,8 @@ static int load_checked(struct batch *batch, struct shatomic_chunk *chunk,
 	int ret;
 
 	error->row = SHATOMIC_NO_ROW;
-	ret = shatomic_columns_load_keys(&batch->args, chunk,
-					 offsets_at(batch, chunk, first), first,
-					 rows->count, &error->field);
+	ret = shatomic_columns_load_keys(&batch->args, chunk, chunk->offsets,
+					 first, rows->count, &error->field);
 	if (ret)
 		return ret;
 	ret = shatomic_check_rows(&batch->self, rows, has_fields, error);
@@ -232,11 +187,9 @@ static void run_range(struct batch *batch, struct shatomic_chunk *chunk,
 			return;
 		count = min_t(u64, end - first, capacity);
 		rows.count = count;
-		rows.offsets = offsets_at(batch, chunk, first);
-		has_fields = batch->keeps && batch->has_fields;
-		ret = batch->keeps ? 0 :
-			load_checked(batch, chunk, &rows, first, &has_fields,
-				     &error);
+		has_fields = false;
+		ret = load_checked(batch, chunk, &rows, first, &has_fields,
+				   &error);
 		if (!ret) {
 			error.row = SHATOMIC_NO_ROW;
 			ret = run_loaded(batch, chunk, &rows, first, has_fields,
@@ -349,19 +302,17 @@ static int run_shared(struct batch *batch)
 
 /* Check all rows; @rows are those of the chunk, and left as the last are. */
 static int check_all(struct batch *batch, struct shatomic_rows *rows,
-		     struct shatomic_row_error *error)
+		     bool *has_fields, struct shatomic_row_error *error)
 {
 	struct shatomic_chunk *chunk = &batch->workers[0].chunk;
-	u32 capacity = batch->keeps ? KEPT_ROWS :
-		       shatomic_chunk_capacity(batch->args.width);
+	u32 capacity = shatomic_chunk_capacity(batch->args.width);
 	u64 first;
 	int ret;
 
 	for (first = 0; first < batch->args.rows; first += rows->count) {
 		rows->count = min_t(u64, batch->args.rows - first, capacity);
-		rows->offsets = offsets_at(batch, chunk, first);
-		ret = load_checked(batch, chunk, rows, first,
-				   &batch->has_fields, error);
+		ret = load_checked(batch, chunk, rows, first, has_fields,
+				   error);
 		if (ret)
 			return ret;
 		if (fatal_signal_pending(current))
@@ -390,9 +341,10 @@ static int batch_check_and_run(struct batch *batch)
 	struct shatomic_rows rows = shatomic_chunk_rows(chunk, &batch->shape,
 							0);
 	struct shatomic_row_error error = { .row = SHATOMIC_NO_ROW };
+	bool has_fields = false;
 	int ret;
 
-	ret = check_all(batch, &rows, &error);
+	ret = check_all(batch, &rows, &has_fields, &error);
 	if (ret) {
 		batch->error_row = error.row;
 		batch->error_field = error.field;
@@ -402,10 +354,10 @@ static int batch_check_and_run(struct batch *batch)
 	/* One chunk is still loaded, and is not read again. */
 	if (batch->args.rows <= shatomic_chunk_capacity(batch->args.width)) {
 		batch->error_row = SHATOMIC_NO_ROW;
-		return run_loaded(batch, chunk, &rows, 0, batch->has_fields, 0,
-				  1, &batch->error_field);
+		return run_loaded(batch, chunk, &rows, 0, has_fields, 0, 1,
+				  &batch->error_field);
 	}
-	if (batch->has_fields)
+	if (has_fields)
 		plan_for_fields(batch);
 	return run_shared(batch);
 }
@@ -513,82 +465,54 @@ static int load_peers(struct batch *batch, u32 *field, u32 *limit)
 	return 0;
 }
 
-static struct batch *batch_alloc(u32 workers)
-{
-	struct batch *batch;
-
-	batch = workers == 1 ? take_spare() : NULL;
-	if (batch)
-		return batch;
-	/* Not zeroed: chunks are large, and written before they are read. */
-	batch = kvmalloc(struct_size(batch, workers, workers),
-			 GFP_KERNEL_ACCOUNT);
-	if (batch) {
-		batch->home = NULL;
-		batch->kept = NULL;
-	}
-	return batch;
-}
-
-/* What a batch with workers needs that may outlive its caller. */
-static void prepare_workers(struct batch *batch, struct file *file)
-{
-	u32 i;
-
-	batch->file = get_file(file);
-	batch->mm = current->mm;
-	mmgrab(batch->mm);
-	for (i = 1; i < batch->worker_count; i++) {
-		INIT_WORK(&batch->workers[i].work, worker_run);
-		batch->workers[i].batch = batch;
-	}
-}
-
-static struct batch *batch_new(struct file *file,
-			       const struct shatomic_ioc_batch *args,
-			       const struct shatomic_rows *shape)
+static struct batch *batch_alloc(struct file *file,
+				 const struct shatomic_ioc_batch *args,
+				 const struct shatomic_rows *shape)
 {
 	enum shatomic_plan plan;
-	u32 slice, pieces, workers;
+	u32 slice, pieces, workers, i;
 	struct batch *batch;
 
 	workers = plan_workers(args, shape, &plan, &slice, &pieces);
-	batch = batch_alloc(workers);
+	/* Not zeroed: chunks are large, and written before they are read. */
+	batch = kvmalloc(struct_size(batch, workers, workers),
+			 GFP_KERNEL_ACCOUNT);
 	if (!batch)
 		return NULL;
 
+	memset(batch, 0, offsetof(struct batch, workers));
 	refcount_set(&batch->refs, 1);
-	batch->keeps = batch->kept && args->rows <= KEPT_ROWS &&
-		       shatomic_columns_offsets_are_keys(args);
-	batch->has_fields = false;
-	batch->file = NULL;
+	batch->file = get_file(file);
 	shatomic_region_as_memory(file, &batch->self);
 	batch->args = *args;
 	batch->shape = *shape;
-	batch->peers = NULL;
-	batch->peer_table = NULL;
-	batch->peer_files = NULL;
-	batch->mm = NULL;
+	batch->mm = current->mm;
+	mmgrab(batch->mm);
 	batch->plan = plan;
 	batch->pieces = pieces;
 	batch->slice_rows = slice;
-	atomic_set(&batch->next_piece, 0);
 	atomic_set(&batch->pieces_left, pieces);
 	init_completion(&batch->done);
-	batch->stop = false;
-	atomic64_set(&batch->rows_done, 0);
 	spin_lock_init(&batch->error_lock);
-	batch->error = 0;
-	batch->error_row = SHATOMIC_NO_ROW;
-	batch->error_field = SHATOMIC_FIELD_NONE;
 	batch->worker_count = workers;
-	if (workers > 1)
-		prepare_workers(batch, file);
+	for (i = 0; i < workers; i++) {
+		INIT_WORK(&batch->workers[i].work, worker_run);
+		batch->workers[i].batch = batch;
+	}
 	return batch;
 }
 
-static int check_args(struct file *file, struct shatomic_ioc_batch *args,
-		      const struct shatomic_rows *shape)
+/**
+ * shatomic_batch_check_args() - Check what concerns a batch as a whole
+ * @file: A file of the region.
+ * @args: What to run; its [out] fields tell what is wrong.
+ * @shape: The same for the engine, of whose columns only the presence counts.
+ *
+ * Return: 0 or a negative errno value.
+ */
+int shatomic_batch_check_args(struct file *file,
+			      struct shatomic_ioc_batch *args,
+			      const struct shatomic_rows *shape)
 {
 	struct shatomic_row_error error;
 	int ret;
@@ -609,34 +533,21 @@ static int check_args(struct file *file, struct shatomic_ioc_batch *args,
 	return 0;
 }
 
-/**
- * shatomic_batch() - Check and run a batch
- * @file: A file of the region.
- * @args: What to run; its [out] fields are set.
- *
- * Return: 0 or a negative errno value, see struct shatomic_ioc_batch.
- */
-int shatomic_batch(struct file *file, struct shatomic_ioc_batch *args)
+static int run_batch(struct file *file, struct shatomic_ioc_batch *args)
 {
 	struct shatomic_rows shape = shape_of(args);
 	struct batch *batch;
 	int ret;
 
-	args->rows_done = 0;
-	args->error_row = SHATOMIC_NO_ROW;
-	args->error_field = SHATOMIC_FIELD_NONE;
-	args->limit = SHATOMIC_LIMIT_NONE;
-
-	ret = check_args(file, args, &shape);
-	/* Without rows there is nothing more, but peers are looked at. */
-	if (ret || (!args->rows && !args->peer_count))
+	ret = shatomic_batch_check_args(file, args, &shape);
+	if (ret)
 		return ret;
 
 	if (!shatomic_charge_batch()) {
 		args->limit = SHATOMIC_LIMIT_BATCHES;
 		return -EPERM;
 	}
-	batch = batch_new(file, args, &shape);
+	batch = batch_alloc(file, args, &shape);
 	if (!batch) {
 		shatomic_uncharge_batch();
 		args->limit = SHATOMIC_LIMIT_MEMORY;
@@ -656,49 +567,32 @@ int shatomic_batch(struct file *file, struct shatomic_ioc_batch *args)
 	return ret;
 }
 
-static struct batch *spare_new(int cpu)
+/**
+ * shatomic_batch() - Check and run a batch
+ * @file: A file of the region.
+ * @args: What to run; its [out] fields are set.
+ *
+ * Return: 0 or a negative errno value, see struct shatomic_ioc_batch.
+ */
+int shatomic_batch(struct file *file, struct shatomic_ioc_batch *args)
 {
-	struct batch *batch;
-	size_t size = struct_size(batch, workers, 1);
+	int ret;
 
-	batch = kvmalloc_node(size + KEPT_ROWS * sizeof(*batch->kept),
-			      GFP_KERNEL, cpu_to_node(cpu));
-	if (!batch)
-		return NULL;
-	batch->home = per_cpu_ptr(&spare_batch, cpu);
-	batch->kept = (void *)batch + size;
-	return batch;
-}
-
-static void free_spares(void)
-{
-	int cpu;
-
-	for_each_possible_cpu(cpu)
-		kvfree(per_cpu(spare_batch, cpu));
+	args->rows_done = 0;
+	args->error_row = SHATOMIC_NO_ROW;
+	args->error_field = SHATOMIC_FIELD_NONE;
+	args->limit = SHATOMIC_LIMIT_NONE;
+	return shatomic_solo_run(file, args, &ret) ? ret : run_batch(file, args);
 }
 
 int shatomic_batch_init(void)
 {
-	int cpu;
-
 	batch_queue = alloc_workqueue("shatomic",
 				      WQ_CPU_INTENSIVE | WQ_SYSFS, 0);
-	if (!batch_queue)
-		return -ENOMEM;
-
-	for_each_possible_cpu(cpu) {
-		per_cpu(spare_batch, cpu) = spare_new(cpu);
-		if (!per_cpu(spare_batch, cpu)) {
-			shatomic_batch_exit();
-			return -ENOMEM;
-		}
-	}
-	return 0;
+	return batch_queue ? 0 : -ENOMEM;
 }
 
 void shatomic_batch_exit(void)
 {
 	destroy_workqueue(batch_queue);
-	free_spares();
 }

@@ -49,20 +49,10 @@ bool shatomic_columns_offsets_are_keys(const struct shatomic_ioc_batch *args)
 	       !operands_are_keys(args);
 }
 
-/**
- * shatomic_columns_load_keys() - Load what rows are checked by
- * @args: The batch.
- * @chunk: [out] Where to.
- * @offsets: [out] Where to with the offsets, in the chunk or elsewhere.
- * @first: First row.
- * @count: Number of rows, at most shatomic_chunk_capacity().
- * @field: [out] On failure, which column.
- *
- * Return: 0 or -EFAULT.
- */
-int shatomic_columns_load_keys(const struct shatomic_ioc_batch *args,
-			       struct shatomic_chunk *chunk, u64 *offsets,
-			       u64 first, u32 count, u32 *field)
+/* Those keys that most batches have not, but for the operands. */
+static noinline int load_rare_keys(const struct shatomic_ioc_batch *args,
+				   struct shatomic_chunk *chunk, u64 first,
+				   u32 count, u32 *field)
 {
 	*field = SHATOMIC_FIELD_OP;
 	if (!load(chunk->ops, args->ops, sizeof(*chunk->ops), first, count))
@@ -70,9 +60,6 @@ int shatomic_columns_load_keys(const struct shatomic_ioc_batch *args,
 	*field = SHATOMIC_FIELD_WIDTH;
 	if (!load(chunk->widths, args->widths, sizeof(*chunk->widths), first,
 		  count))
-		return -EFAULT;
-	*field = SHATOMIC_FIELD_OFFSETS;
-	if (!load(offsets, args->offsets, sizeof(*offsets), first, count))
 		return -EFAULT;
 	*field = SHATOMIC_FIELD_PEER_INDEXES;
 	if (!load(chunk->peer_indexes, args->peer_indexes,
@@ -82,23 +69,45 @@ int shatomic_columns_load_keys(const struct shatomic_ioc_batch *args,
 	if (!load(chunk->peer_offsets, args->peer_offsets,
 		  sizeof(*chunk->peer_offsets), first, count))
 		return -EFAULT;
-	*field = SHATOMIC_FIELD_OPERANDS;
-	if (operands_are_keys(args) &&
-	    !load_values(args, chunk->operands, args->operands, first, count))
-		return -EFAULT;
 	return 0;
 }
 
-/* As shatomic_columns_load_keys(), for the other values. */
-int shatomic_columns_load_values(const struct shatomic_ioc_batch *args,
-				 struct shatomic_chunk *chunk, u64 first,
-				 u32 count, u32 *field)
+/**
+ * shatomic_columns_load_keys() - Load what rows are checked by
+ * @args: The batch.
+ * @chunk: [out] Where to.
+ * @offsets: [out] Where to with the offsets, in the chunk or elsewhere.
+ * @first: First row.
+ * @count: Number of rows, at most shatomic_chunk_capacity() unless
+ *	shatomic_columns_offsets_are_keys().
+ * @field: [out] On failure, which column.
+ *
+ * Return: 0 or -EFAULT.
+ */
+int shatomic_columns_load_keys(const struct shatomic_ioc_batch *args,
+			       struct shatomic_chunk *chunk, u64 *offsets,
+			       u64 first, u32 count, u32 *field)
 {
-	*field = SHATOMIC_FIELD_OPERANDS;
-	/* What was checked is not read again. */
-	if (!operands_are_keys(args) &&
-	    !load_values(args, chunk->operands, args->operands, first, count))
+	if ((args->ops | args->widths | args->peer_indexes |
+	     args->peer_offsets) &&
+	    load_rare_keys(args, chunk, first, count, field))
 		return -EFAULT;
+	if (!load(offsets, args->offsets, sizeof(*offsets), first, count)) {
+		*field = SHATOMIC_FIELD_OFFSETS;
+		return -EFAULT;
+	}
+	if (operands_are_keys(args) &&
+	    !load_values(args, chunk->operands, args->operands, first, count)) {
+		*field = SHATOMIC_FIELD_OPERANDS;
+		return -EFAULT;
+	}
+	return 0;
+}
+
+static noinline int load_rare_values(const struct shatomic_ioc_batch *args,
+				     struct shatomic_chunk *chunk, u64 first,
+				     u32 count, u32 *field)
+{
 	*field = SHATOMIC_FIELD_COMPARANDS;
 	if (!load_values(args, chunk->comparands, args->comparands, first,
 			 count))
@@ -113,6 +122,21 @@ int shatomic_columns_load_values(const struct shatomic_ioc_batch *args,
 	return 0;
 }
 
+/* As shatomic_columns_load_keys(), for the other values. */
+int shatomic_columns_load_values(const struct shatomic_ioc_batch *args,
+				 struct shatomic_chunk *chunk, u64 first,
+				 u32 count, u32 *field)
+{
+	/* What was checked is not read again. */
+	if (args->operands && !operands_are_keys(args) &&
+	    !load_values(args, chunk->operands, args->operands, first, count)) {
+		*field = SHATOMIC_FIELD_OPERANDS;
+		return -EFAULT;
+	}
+	return args->comparands | args->masks | args->comparand_masks ?
+		       load_rare_values(args, chunk, first, count, field) : 0;
+}
+
 /* Write results and statuses of @count rows back to rows @first and on. */
 int shatomic_columns_save(const struct shatomic_ioc_batch *args,
 			  const struct shatomic_chunk *chunk, u64 first,
@@ -120,13 +144,15 @@ int shatomic_columns_save(const struct shatomic_ioc_batch *args,
 {
 	size_t size = value_size(args);
 
-	*field = SHATOMIC_FIELD_RESULTS;
-	if (!save(args->results, chunk->results, size, first, count))
+	if (!save(args->results, chunk->results, size, first, count)) {
+		*field = SHATOMIC_FIELD_RESULTS;
 		return -EFAULT;
-	*field = SHATOMIC_FIELD_STATUSES;
+	}
 	if (!save(args->statuses, chunk->statuses, sizeof(*chunk->statuses),
-		  first, count))
+		  first, count)) {
+		*field = SHATOMIC_FIELD_STATUSES;
 		return -EFAULT;
+	}
 	return 0;
 }
 

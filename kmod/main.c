@@ -39,11 +39,17 @@ static int __init shatomic_init(void)
 	if (ret)
 		goto err_region;
 
-	ret = misc_register(&device);
+	ret = shatomic_solo_init();
 	if (ret)
 		goto err_batch;
+
+	ret = misc_register(&device);
+	if (ret)
+		goto err_solo;
 	return 0;
 
+err_solo:
+	shatomic_solo_exit();
 err_batch:
 	shatomic_batch_exit();
 err_region:
@@ -57,6 +63,7 @@ static void __exit shatomic_exit(void)
 {
 	misc_deregister(&device);
 	shatomic_names_exit();
+	shatomic_solo_exit();
 	shatomic_batch_exit();
 	shatomic_region_exit();
 	shatomic_memory_exit();

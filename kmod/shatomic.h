@@ -133,7 +133,16 @@ int shatomic_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags);
 /* batch.c: running a batch, alone or shared between CPUs. */
 int shatomic_batch_init(void);
 void shatomic_batch_exit(void);
+int shatomic_batch_check_args(struct file *file,
+			      struct shatomic_ioc_batch *args,
+			      const struct shatomic_rows *shape);
 int shatomic_batch(struct file *file, struct shatomic_ioc_batch *args);
+
+/* solo.c: batches that their caller runs alone. */
+int shatomic_solo_init(void);
+void shatomic_solo_exit(void);
+bool shatomic_solo_run(struct file *file, struct shatomic_ioc_batch *args,
+		       int *ret);
 
 /* user.c: copies between user memory and the kernel. */
 bool shatomic_copy_in(void *to, const void __user *from, size_t bytes);

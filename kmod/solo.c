@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Batches that their caller runs alone: small ones, and those of up to
+ * SOLO_ROWS rows that are checked by their offsets only. They need no more
+ * memory than each CPU has ready, since they end before the next one begins
+ * there, as a rule, and what they have read of their rows to check them they
+ * keep: it is not read again. Who finds the CPU's memory taken goes the way of
+ * all other batches.
+ */
+#include <linux/kernel.h>
+#include <linux/percpu.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "shatomic.h"
+
+/* Rows whose offsets there is room for. */
+#define SOLO_ROWS 4096
+
+/**
+ * struct room - Memory for one batch
+ * @home: Where it is while nobody uses it; NULL there while somebody does.
+ * @chunk: Columns, but for the offsets.
+ * @offsets: Those of all rows.
+ */
+struct room {
+	struct room **home;
+	struct shatomic_chunk chunk;
+	u64 offsets[SOLO_ROWS];
+};
+
+static DEFINE_PER_CPU(struct room *, cpu_room);
+
+static struct room *take_room(void)
+{
+	/* The caller may be on another CPU by now, which does no harm. */
+	struct room **home = raw_cpu_ptr(&cpu_room);
+
+	return READ_ONCE(*home) ? xchg(home, NULL) : NULL;
+}
+
+static void give_back(struct room *room)
+{
+	smp_store_release(room->home, room);
+}
+
+static bool runs_alone(const struct shatomic_ioc_batch *args)
+{
+	if (args->peer_count)
+		return false;
+	/* Any chunk holds these, and no slice is smaller. */
+	if (args->rows <= SHATOMIC_CHUNK_ROWS / 2)
+		return true;
+	/* What is to be shared between CPUs. */
+	if (args->rows > shatomic_slice_rows() && args->parallelism != 1)
+		return false;
+	if (args->rows <= shatomic_chunk_capacity(args->width))
+		return true;
+	/* The operation has not been checked yet. */
+	return args->rows <= SOLO_ROWS && args->op < SHATOMIC_OP_COUNT &&
+	       shatomic_columns_offsets_are_keys(args);
+}
+
+/* The rows of the batch, with their columns in the room. */
+static struct shatomic_rows rows_of(const struct shatomic_ioc_batch *args,
+				    struct room *room)
+{
+	struct shatomic_chunk *chunk = &room->chunk;
+
+	return (struct shatomic_rows) {
+		.op = args->op,
+		.width = args->width,
+		.count = args->rows,
+		.ops = args->ops ? chunk->ops : NULL,
+		.widths = args->widths ? chunk->widths : NULL,
+		.offsets = args->offsets ? room->offsets : NULL,
+		.operands = args->operands ? chunk->operands : NULL,
+		.comparands = args->comparands ? chunk->comparands : NULL,
+		.masks = args->masks ? chunk->masks : NULL,
+		.comparand_masks = args->comparand_masks ?
+					   chunk->comparand_masks : NULL,
+		.results = args->results ? chunk->results : NULL,
+		.statuses = args->statuses ? chunk->statuses : NULL,
+	};
+}
+
+/* Without rows there is only the batch itself to check. */
+static int check_empty(struct file *file, struct shatomic_ioc_batch *args)
+{
+	const struct shatomic_rows shape = {
+		.op = args->op,
+		.width = args->width,
+		.ops = (void *)(uintptr_t)args->ops,
+		.widths = (void *)(uintptr_t)args->widths,
+	};
+
+	return shatomic_batch_check_args(file, args, &shape);
+}
+
+static int check_rows(const struct shatomic_memory *self,
+		      struct shatomic_ioc_batch *args, struct room *room,
+		      const struct shatomic_rows *rows, bool *has_fields)
+{
+	struct shatomic_row_error error;
+	int ret;
+
+	ret = shatomic_columns_load_keys(args, &room->chunk, room->offsets, 0,
+					 args->rows, &args->error_field);
+	if (ret)
+		return ret;
+	ret = shatomic_check_rows(self, rows, has_fields, &error);
+	if (ret) {
+		args->error_row = error.row;
+		args->error_field = error.field;
+	}
+	return ret;
+}
+
+static int run_rows(const struct shatomic_memory *self,
+		    struct shatomic_ioc_batch *args, struct room *room,
+		    struct shatomic_rows *rows, bool has_fields)
+{
+	u32 capacity = shatomic_chunk_capacity(args->width);
+	u32 left = args->rows, first = 0;
+	u32 field;
+	int ret;
+
+	for (;;) {
+		rows->count = min(left, capacity);
+		ret = shatomic_columns_load_values(args, &room->chunk, first,
+						   rows->count, &field);
+		if (ret)
+			break;
+		shatomic_run_rows(self, rows, has_fields);
+		args->rows_done += rows->count;
+		ret = shatomic_columns_save(args, &room->chunk, first,
+					    rows->count, &field);
+		left -= rows->count;
+		if (ret || !left)
+			break;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+		first += rows->count;
+		rows->offsets += rows->count;
+	}
+	if (ret)
+		args->error_field = field;
+	return ret;
+}
+
+static int check_and_run(struct file *file, struct shatomic_ioc_batch *args,
+			 struct room *room)
+{
+	struct shatomic_rows rows = rows_of(args, room);
+	struct shatomic_memory self;
+	bool has_fields = false;
+	int ret;
+
+	ret = shatomic_batch_check_args(file, args, &rows);
+	if (ret)
+		return ret;
+
+	if (!shatomic_charge_batch()) {
+		args->limit = SHATOMIC_LIMIT_BATCHES;
+		return -EPERM;
+	}
+	shatomic_region_as_memory(file, &self);
+	ret = check_rows(&self, args, room, &rows, &has_fields);
+	if (!ret)
+		ret = run_rows(&self, args, room, &rows, has_fields);
+	shatomic_uncharge_batch();
+	return ret;
+}
+
+/**
+ * shatomic_solo_run() - Check and run a batch if its caller can do so alone
+ * @file: A file of the region.
+ * @args: What to run; its [out] fields are set.
+ * @ret: [out] 0 or a negative errno value.
+ *
+ * Return: Whether it was one, and has been run.
+ */
+bool shatomic_solo_run(struct file *file, struct shatomic_ioc_batch *args,
+		       int *ret)
+{
+	struct room *room;
+
+	if (!runs_alone(args))
+		return false;
+	if (!args->rows) {
+		*ret = check_empty(file, args);
+		return true;
+	}
+	room = take_room();
+	if (!room)
+		return false;
+	*ret = check_and_run(file, args, room);
+	give_back(room);
+	return true;
+}
+
+int shatomic_solo_init(void)
+{
+	struct room *room;
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		room = kvmalloc_node(sizeof(*room), GFP_KERNEL,
+				     cpu_to_node(cpu));
+		if (!room) {
+			shatomic_solo_exit();
+			return -ENOMEM;
+		}
+		room->home = per_cpu_ptr(&cpu_room, cpu);
+		*room->home = room;
+	}
+	return 0;
+}
+
+void shatomic_solo_exit(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		kvfree(per_cpu(cpu_room, cpu));
+}
