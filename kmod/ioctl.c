@@ -248,9 +248,10 @@ static const struct command device_commands[] = {
 };
 
 static const struct command region_commands[] = {
+	/* The first that is looked at. */
+	COMMAND(SHATOMIC_IOC_BATCH, shatomic_ioc_batch, offsets, run_batch),
 	COMMAND(SHATOMIC_IOC_REGION_INFO, shatomic_ioc_region_info, flags,
 		run_region_info),
-	COMMAND(SHATOMIC_IOC_BATCH, shatomic_ioc_batch, offsets, run_batch),
 	COMMAND(SHATOMIC_IOC_PUBLISH, shatomic_ioc_publish, reserved,
 		run_publish),
 };
@@ -281,18 +282,16 @@ static int save_args(const void *args, const struct command *command,
 static long run_command(struct file *file, const struct command *commands,
 			size_t count, unsigned int number, void __user *user)
 {
-	const struct command *command = NULL;
+	const struct command *command = commands;
+	const struct command *end = commands + count;
 	struct call call;
 	u32 size;
-	size_t i;
 	int ret;
 
-	for (i = 0; i < count; i++) {
-		if (commands[i].number == number)
-			command = &commands[i];
+	while (command->number != number) {
+		if (++command == end)
+			return -ENOTTY;
 	}
-	if (!command)
-		return -ENOTTY;
 
 	/* Not zeroed as a whole: of the arguments, what is used is loaded. */
 	call.file = file;
