@@ -4,24 +4,23 @@
  * are checked (keys) and those with values are loaded apart, so that the check
  * of a big batch reads no more than it needs.
  */
-#include <linux/kernel.h>
+#include <linux/uaccess.h>
 
 #include "shatomic.h"
 
 static bool load(void *to, u64 column, size_t entry_size, u64 first, u32 count)
 {
 	return !column ||
-	       shatomic_copy_in(to,
-				u64_to_user_ptr(column + first * entry_size),
-				count * entry_size);
+	       !copy_from_user(to, u64_to_user_ptr(column + first * entry_size),
+			       count * entry_size);
 }
 
 static bool save(u64 column, const void *from, size_t entry_size, u64 first,
 		 u32 count)
 {
 	return !column ||
-	       shatomic_copy_out(u64_to_user_ptr(column + first * entry_size),
-				 from, count * entry_size);
+	       !copy_to_user(u64_to_user_ptr(column + first * entry_size), from,
+			     count * entry_size);
 }
 
 /* Bytes of a row's operand, comparand, mask or result. */

@@ -266,7 +266,7 @@ static int load_args(void *args, const struct command *command,
 		return -E2BIG;
 	/* The usual case by the shorter way. */
 	if (size == command->size)
-		return shatomic_copy_in(args, user, size) ? 0 : -EFAULT;
+		return copy_from_user(args, user, size) ? -EFAULT : 0;
 	return copy_struct_from_user(args, command->size, user, size);
 }
 
@@ -274,9 +274,10 @@ static int load_args(void *args, const struct command *command,
 static int save_args(const void *args, const struct command *command,
 		     void __user *user, u32 size, int ret)
 {
-	bool saved = shatomic_copy_out(user, args, min(size, command->size));
+	unsigned long left = copy_to_user(user, args,
+					  min(size, command->size));
 
-	return saved || ret ? ret : -EFAULT;
+	return left && !ret ? -EFAULT : ret;
 }
 
 static long run_command(struct file *file, const struct command *commands,

@@ -144,10 +144,6 @@ void shatomic_solo_exit(void);
 bool shatomic_solo_run(struct file *file, struct shatomic_ioc_batch *args,
 		       int *ret);
 
-/* user.c: copies between user memory and the kernel. */
-bool shatomic_copy_in(void *to, const void __user *from, size_t bytes);
-bool shatomic_copy_out(void __user *to, const void *from, size_t bytes);
-
 /* columns.c: a batch's columns between user memory and a chunk. */
 bool shatomic_columns_offsets_are_keys(const struct shatomic_ioc_batch *args);
 int shatomic_columns_load_keys(const struct shatomic_ioc_batch *args,

@@ -608,9 +608,9 @@ TEST_F(limits, slice_rows)
 	int fd = create(self->device, 4096, 0, &limit), i;
 
 	ASSERT_EQ(0, set_parameter(self, "slice_rows", 1));
-	EXPECT_EQ(256, get_info(self->device).slice_rows);
-	ASSERT_EQ(0, set_parameter(self, "slice_rows", 257));
-	EXPECT_EQ(257, get_info(self->device).slice_rows);
+	EXPECT_EQ(1024, get_info(self->device).slice_rows);
+	ASSERT_EQ(0, set_parameter(self, "slice_rows", 1025));
+	EXPECT_EQ(1025, get_info(self->device).slice_rows);
 	for (i = 0; i < BIG_ROWS; i++)
 		columns.operands[i] = 1;
 
