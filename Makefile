@@ -18,6 +18,7 @@ help:
 	@echo 'make man       the manual pages, in build/man'
 	@echo 'make install   install library, command and pages; DESTDIR=, PREFIX='
 	@echo 'make install-module  install the module for the kernel of KDIR'
+	@echo 'make bench     measure batches, native, in a guest and in the kernel'
 	@echo 'make lint      static checks of all sources'
 	@echo 'make setup     install with apt what the others need (they do so too)'
 	@echo 'make clean     remove build/'
@@ -63,6 +64,9 @@ run:
 test: all
 	@tests/run
 
+bench:
+	@tools/bench/run build/bench
+
 shell: all
 	@tests/vm/guest shell
 
@@ -85,5 +89,5 @@ install-module: module
 clean:
 	rm -rf build
 
-.PHONY: help setup all module library command man tests run test shell lint \
+.PHONY: help setup all module library command man tests run test bench shell lint \
 	install install-module clean
