@@ -11,7 +11,7 @@
 #include <sys/ptrace.h>
 
 #define REGION_BYTES 4096
-#define MAX_ROWS 2000
+#define MAX_ROWS 4200
 
 /* shatomic_batch_run() or shatomic_batch_run_local(). */
 typedef int run_fn(struct shatomic_region *region, struct shatomic_batch *batch);
@@ -85,9 +85,28 @@ FIXTURE_TEARDOWN(batch)
 	shatomic_close(self->peer);
 }
 
+static bool has_peer(unsigned int op)
+{
+	return op == SHATOMIC_OP_STORE || op == SHATOMIC_OP_COMPARE_AND_SET;
+}
+
+/* Whether rows of this operation, or of the column's when ~0, need peers. */
+static bool need_peers(FIXTURE_DATA(batch) *self, unsigned int op,
+		       unsigned int rows)
+{
+	unsigned int i;
+
+	if (op != ~0U)
+		return has_peer(op);
+	for (i = 0; i < rows && !has_peer(self->ops[i]); i++)
+		;
+	return i < rows;
+}
+
 /*
  * Run rows of one width and operation when they are not 0 and ~0, else of the
- * columns; compare every result, status and byte with the model's.
+ * columns; compare every result, status and byte with the model's. Rows that
+ * need no peers have none half of the times.
  */
 static void run_and_compare(struct __test_metadata *_metadata,
 			    FIXTURE_DATA(batch) *self, unsigned int op,
@@ -115,6 +134,12 @@ static void run_and_compare(struct __test_metadata *_metadata,
 	};
 	unsigned int i;
 
+	if (!need_peers(self, op, rows) && next_random() % 2) {
+		batch.peers = NULL;
+		batch.peer_indexes = NULL;
+		batch.peer_offsets = NULL;
+		batch.peer_count = 0;
+	}
 	ASSERT_EQ(0, run(self->region, &batch))
 	{
 		TH_LOG("op %d width %u: %s", (int)op, width, shatomic_error());
@@ -215,19 +240,46 @@ TEST_F(batch, one_op_of_mixed_widths)
 			shatomic_batch_run);
 }
 
-/* Counts around those at which rows are cut into chunks. */
-TEST_F(batch, counts_at_chunk_edges)
+static void replace_peer_ops(FIXTURE_DATA(batch) *self)
 {
-	static const unsigned int counts[] = { 1, 2, 255, 256, 257, 511, 512,
-					       513 };
 	unsigned int i;
 
-	for (i = 0; i < COUNT_OF(counts); i++) {
-		fill_random(self, counts[i], 8);
-		run_and_compare(_metadata, self, ~0U, 0, counts[i],
+	for (i = 0; i < MAX_ROWS; i++) {
+		if (has_peer(self->ops[i]))
+			self->ops[i] = SHATOMIC_OP_GET;
+	}
+}
+
+/* Counts around those at which rows are cut into chunks, or kept. */
+TEST_F(batch, counts_at_chunk_edges)
+{
+	static const unsigned int counts[] = { 1, 2, 127, 128, 129, 255, 256,
+					       257, 511, 512, 513, 4095, 4096,
+					       4097 };
+	static const struct {
+		unsigned int op, width;
+		bool peers;
+	} kinds[] = {
+		{ ~0U, 0, true },
+		{ ~0U, 0, false },
+		{ SHATOMIC_OP_FETCH_AND_ADD, 8, false },
+		{ SHATOMIC_OP_FETCH_AND_ADD, 3, false },
+	};
+	unsigned int i;
+
+	for (i = 0; i < 8 * COUNT_OF(counts); i++) {
+		unsigned int rows = counts[i / 8];
+		unsigned int op = kinds[i % 4].op, width = kinds[i % 4].width;
+
+		fill_random(self, rows, 8);
+		if (!kinds[i % 4].peers)
+			replace_peer_ops(self);
+		if (width)
+			fit_to(self, rows, op, width);
+		run_and_compare(_metadata, self, op, width, rows,
 				shatomic_batch_run);
-		ASSERT_EQ(0xa5, self->statuses[counts[i]]);
-		ASSERT_EQ(0xa5a5a5a5a5a5a5a5, self->results[counts[i]]);
+		ASSERT_EQ(0xa5, self->statuses[rows]);
+		ASSERT_EQ(0xa5a5a5a5a5a5a5a5, self->results[rows]);
 	}
 }
 

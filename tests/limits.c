@@ -6,6 +6,7 @@
  */
 #include "common.h"
 
+#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -411,6 +412,83 @@ TEST_F_TIMEOUT(limits, batches_in_flight, 120)
 	EXPECT_EQ(SHATOMIC_LIMIT_BATCHES, batch.limit);
 	EXPECT_EQ(0, run_gets(flight.fd, 1, &batch));
 	close(flight.fd);
+}
+
+/* Memory whose reading waits until it is filled, which is never by itself. */
+static int new_waiting_memory(void **memory, size_t bytes)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC);
+
+	*memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	range.range.start = (uintptr_t)*memory;
+	range.range.len = bytes;
+	if (*memory == MAP_FAILED || ioctl(fd, UFFDIO_API, &api) ||
+	    ioctl(fd, UFFDIO_REGISTER, &range))
+		return -1;
+	return fd;
+}
+
+struct waiting {
+	int fd;
+	void *offsets;
+	uint64_t result;
+	int ret;
+};
+
+static void *run_waiting(void *arg)
+{
+	struct waiting *waiting = arg;
+	struct shatomic_ioc_batch batch = {
+		.size = sizeof(batch), .op = SHATOMIC_OP_GET, .width = 8,
+		.rows = 1, .offsets = (uintptr_t)waiting->offsets,
+		.results = (uintptr_t)&waiting->result,
+	};
+
+	waiting->ret = ioctl(waiting->fd, SHATOMIC_IOC_BATCH, &batch);
+	return NULL;
+}
+
+/* A batch that waits for its columns is in nobody's way on its CPU. */
+TEST_F(limits, batch_that_waits)
+{
+	uint64_t offsets[16] = { 0 }, operands[16], results[16];
+	struct shatomic_ioc_batch batch = {
+		.size = sizeof(batch), .op = SHATOMIC_OP_FETCH_AND_ADD,
+		.width = 8, .rows = 16, .offsets = (uintptr_t)offsets,
+		.operands = (uintptr_t)operands,
+		.results = (uintptr_t)results,
+	};
+	struct waiting waiting = { .result = ~0ULL };
+	struct uffdio_zeropage zero = { 0 };
+	struct uffd_msg message;
+	pthread_t thread;
+	uint32_t limit;
+	int fault, i;
+
+	take_a_cpu();
+	waiting.fd = create(self->device, 4096, 0, &limit);
+	fault = new_waiting_memory(&waiting.offsets, 4096);
+	ASSERT_LE(0, fault);
+	/* On the same CPU as this thread. */
+	ASSERT_EQ(0, pthread_create(&thread, NULL, run_waiting, &waiting));
+	ASSERT_EQ(sizeof(message), read(fault, &message, sizeof(message)));
+	for (i = 0; i < 16; i++)
+		operands[i] = 1;
+	EXPECT_EQ(0, ioctl(waiting.fd, SHATOMIC_IOC_BATCH, &batch));
+	for (i = 0; i < 16; i++)
+		EXPECT_EQ(i, results[i]);
+
+	zero.range.start = (uintptr_t)waiting.offsets;
+	zero.range.len = 4096;
+	ASSERT_EQ(0, ioctl(fault, UFFDIO_ZEROPAGE, &zero));
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, waiting.ret);
+	EXPECT_EQ(16, waiting.result);
+	close(fault);
+	close(waiting.fd);
 }
 
 /* Killed in the middle of batches that workers share, again and again. */
