@@ -21,7 +21,8 @@ MODULE_PARM_DESC(max_regions, "Most regions at a time (default 4096)");
 
 static unsigned long max_batch_rows = 1UL << 26;
 module_param(max_batch_rows, ulong, 0644);
-MODULE_PARM_DESC(max_batch_rows, "Most rows in a batch (default 67108864)");
+MODULE_PARM_DESC(max_batch_rows,
+		 "Most rows in a batch, at most 2147483647 (default 67108864)");
 
 static unsigned int max_batches = 4096;
 module_param(max_batches, uint, 0644);

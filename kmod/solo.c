@@ -41,6 +41,7 @@ static struct room *take_room(void)
 
 static void give_back(struct room *room)
 {
+	/* After all use of it; pairs with the xchg() of who takes it next. */
 	smp_store_release(room->home, room);
 }
 
