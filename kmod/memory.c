@@ -66,9 +66,36 @@ struct file *shatomic_memory_file(const char *name, u64 size)
 	return file;
 }
 
-/* Hold the page at @index and the rest of its folio, as one. */
+/* A table of extents of 1 << @shift bytes, for so many pages. */
+static uintptr_t *new_extents(unsigned long pages, unsigned int shift)
+{
+	unsigned int order = shift - PAGE_SHIFT;
+
+	/* Gigabytes, for a region of many: failing is nothing to warn of. */
+	return kvmalloc_array(((pages - 1) >> order) + 1, sizeof(uintptr_t),
+			      GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL |
+				      __GFP_NOWARN);
+}
+
+/* Where not all is huge, each page has its own entry. */
+static int use_small_extents(struct shatomic_pages *pages, unsigned long end)
+{
+	uintptr_t *extents = new_extents(end, PAGE_SHIFT);
+	unsigned long i;
+
+	if (!extents)
+		return -ENOMEM;
+	for (i = 0; i < pages->count; i++)
+		extents[i] = pages->extents[i >> (PMD_SHIFT - PAGE_SHIFT)];
+	kvfree(pages->extents);
+	pages->extents = extents;
+	pages->extent_shift = PAGE_SHIFT;
+	return 0;
+}
+
+/* Hold the next page and the rest of its folio, as one. */
 static int hold_folio(struct shatomic_pages *pages, struct file *file,
-		      unsigned long index, unsigned long end)
+		      unsigned long end)
 {
 	/*
 	 * __GFP_RETRY_MAYFAIL: over the limit of a memory cgroup the caller
@@ -76,9 +103,9 @@ static int hold_folio(struct shatomic_pages *pages, struct file *file,
 	 */
 	gfp_t gfp = mapping_gfp_mask(file->f_mapping) | __GFP_RETRY_MAYFAIL |
 		    __GFP_NOWARN;
+	unsigned long index = pages->count, n, i;
 	struct page *page;
 	struct folio *folio;
-	unsigned long n, i;
 	uintptr_t origin;
 
 	page = shmem_read_mapping_page_gfp(file->f_mapping, index, gfp);
@@ -87,33 +114,26 @@ static int hold_folio(struct shatomic_pages *pages, struct file *file,
 		return PTR_ERR(page) == -ENOSPC ? -ENOMEM : PTR_ERR(page);
 
 	folio = page_folio(page);
+	if (pages->extent_shift != PAGE_SHIFT && !folio_test_pmd_mappable(folio) &&
+	    use_small_extents(pages, end)) {
+		folio_put(folio);
+		return -ENOMEM;
+	}
+
+	/* The last page may be huge and reach past the end of the region. */
 	n = min_t(unsigned long, end - index,
 		  folio_nr_pages(folio) - folio_page_idx(folio, page));
 	origin = (uintptr_t)page_address(page) - (index << PAGE_SHIFT);
-	for (i = 0; i < n; i++)
-		pages->extents[index + i] = origin;
+	if (pages->extent_shift == PAGE_SHIFT) {
+		for (i = 0; i < n; i++)
+			pages->extents[index + i] = origin;
+	} else {
+		pages->extents[index >> (PMD_SHIFT - PAGE_SHIFT)] = origin;
+	}
 	if (folio_test_pmd_mappable(folio))
 		pages->huge_bytes += n * PAGE_SIZE;
 	pages->count += n;
 	return 0;
-}
-
-/* Where all is huge, a table of 2 MiB extents stays in the cache. */
-static void use_huge_extents(struct shatomic_pages *pages)
-{
-	/* The last page may be huge and reach past the end of the region. */
-	unsigned long count = DIV_ROUND_UP(pages->count, HPAGE_PMD_NR), i;
-	uintptr_t *extents;
-
-	extents = kvmalloc_array(count, sizeof(*extents), GFP_KERNEL_ACCOUNT);
-	if (!extents)
-		return; /* The table there is serves too. */
-
-	for (i = 0; i < count; i++)
-		extents[i] = pages->extents[i << (PMD_SHIFT - PAGE_SHIFT)];
-	kvfree(pages->extents);
-	pages->extents = extents;
-	pages->extent_shift = PMD_SHIFT;
 }
 
 /**
@@ -132,26 +152,21 @@ int shatomic_pages_hold(struct shatomic_pages *pages, struct file *file,
 
 	pages->count = 0;
 	pages->huge_bytes = 0;
-	pages->extent_shift = PAGE_SHIFT;
-	/* Gigabytes, for a region of many: failing is nothing to warn of. */
-	pages->extents = kvmalloc_array(end, sizeof(*pages->extents),
-					GFP_KERNEL_ACCOUNT |
-					__GFP_RETRY_MAYFAIL | __GFP_NOWARN);
+	/* As long as all is huge, a table that stays in the cache. */
+	pages->extent_shift = size < PMD_SIZE ? PAGE_SHIFT : PMD_SHIFT;
+	pages->extents = new_extents(end, pages->extent_shift);
 	if (!pages->extents)
 		return -ENOMEM;
 
 	while (pages->count < end) {
 		ret = fatal_signal_pending(current) ? -EINTR :
-			hold_folio(pages, file, pages->count, end);
+			hold_folio(pages, file, end);
 		if (ret) {
 			shatomic_pages_drop(pages);
 			return ret;
 		}
 		cond_resched();
 	}
-
-	if (pages->huge_bytes == (u64)end << PAGE_SHIFT)
-		use_huge_extents(pages);
 	return 0;
 }
 
