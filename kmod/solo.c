@@ -14,19 +14,25 @@
 
 #include "shatomic.h"
 
-/* Rows whose offsets there is room for. */
-#define SOLO_ROWS 4096
+/*
+ * Most rows whose offsets are kept, in 512 KiB, which a CPU has from its first
+ * batch of so many on; before, it has room for the fewer that most batches are.
+ */
+#define SOLO_ROWS 65536
+#define USUAL_ROWS 4096
 
 /**
  * struct room - Memory for one batch
  * @home: Where it is while nobody uses it; NULL there while somebody does.
- * @chunk: Columns, but for the offsets.
+ * @capacity: How many offsets there is room for.
  * @offsets: Those of all rows.
+ * @chunk: The other columns.
  */
 struct room {
 	struct room **home;
+	u32 capacity;
+	u64 *offsets;
 	struct shatomic_chunk chunk;
-	u64 offsets[SOLO_ROWS];
 };
 
 static DEFINE_PER_CPU(struct room *, cpu_room);
@@ -37,6 +43,24 @@ static struct room *take_room(void)
 	struct room **home = raw_cpu_ptr(&cpu_room);
 
 	return READ_ONCE(*home) ? xchg(home, NULL) : NULL;
+}
+
+/* Make room for more offsets; where that fails what there is stays. */
+static bool extend_room(struct room *room, u32 rows)
+{
+	u32 capacity = rows <= USUAL_ROWS ? USUAL_ROWS : SOLO_ROWS;
+	u64 *offsets;
+
+	if (rows <= room->capacity)
+		return true;
+	offsets = kvmalloc_array(capacity, sizeof(*offsets),
+				 GFP_KERNEL | __GFP_NOWARN);
+	if (!offsets)
+		return false;
+	kvfree(room->offsets);
+	room->offsets = offsets;
+	room->capacity = capacity;
+	return true;
 }
 
 static void give_back(struct room *room)
@@ -128,6 +152,7 @@ static int run_rows(const struct shatomic_memory *self,
 
 	for (;;) {
 		rows->count = min(left, capacity);
+		rows->ahead = left - rows->count;
 		ret = shatomic_columns_load_values(args, &room->chunk, first,
 						   rows->count, &field);
 		if (ret)
@@ -186,6 +211,7 @@ bool shatomic_solo_run(struct file *file, struct shatomic_ioc_batch *args,
 		       int *ret)
 {
 	struct room *room;
+	bool fits;
 
 	if (!runs_alone(args))
 		return false;
@@ -196,9 +222,34 @@ bool shatomic_solo_run(struct file *file, struct shatomic_ioc_batch *args,
 	room = take_room();
 	if (!room)
 		return false;
-	*ret = check_and_run(file, args, room);
+	fits = extend_room(room, args->rows);
+	if (fits)
+		*ret = check_and_run(file, args, room);
 	give_back(room);
-	return true;
+	return fits;
+}
+
+static void free_room(struct room *room)
+{
+	if (room)
+		kvfree(room->offsets);
+	kvfree(room);
+}
+
+static struct room *new_room(int cpu)
+{
+	struct room *room = kvmalloc_node(sizeof(*room), GFP_KERNEL,
+					  cpu_to_node(cpu));
+
+	if (!room)
+		return NULL;
+	room->home = per_cpu_ptr(&cpu_room, cpu);
+	room->capacity = 0;
+	room->offsets = NULL;
+	if (extend_room(room, USUAL_ROWS))
+		return room;
+	free_room(room);
+	return NULL;
 }
 
 int shatomic_solo_init(void)
@@ -207,13 +258,11 @@ int shatomic_solo_init(void)
 	int cpu;
 
 	for_each_possible_cpu(cpu) {
-		room = kvmalloc_node(sizeof(*room), GFP_KERNEL,
-				     cpu_to_node(cpu));
+		room = new_room(cpu);
 		if (!room) {
 			shatomic_solo_exit();
 			return -ENOMEM;
 		}
-		room->home = per_cpu_ptr(&cpu_room, cpu);
 		*room->home = room;
 	}
 	return 0;
@@ -224,5 +273,5 @@ void shatomic_solo_exit(void)
 	int cpu;
 
 	for_each_possible_cpu(cpu)
-		kvfree(per_cpu(cpu_room, cpu));
+		free_room(per_cpu(cpu_room, cpu));
 }

@@ -53,6 +53,8 @@ static inline void *shatomic_memory_at(const struct shatomic_memory *memory,
  * @op: Operation of all rows when @ops is NULL.
  * @width: Width of all rows in bytes when @widths is NULL.
  * @count: Number of rows.
+ * @ahead: Number of rows after these whose offsets are in @offsets, checked,
+ *	too: their words may be brought in.
  * @ops: Each row's operation, or NULL.
  * @widths: Each row's width, or NULL.
  * @offsets: Each row's offset.
@@ -73,6 +75,7 @@ struct shatomic_rows {
 	__u32 op;
 	__u32 width;
 	__u64 count;
+	__u64 ahead;
 	const __u8 *ops;
 	const __u8 *widths;
 	const __u64 *offsets;

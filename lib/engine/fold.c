@@ -91,10 +91,10 @@ static __always_inline __u32 fold(const struct shatomic_memory *self,
 		for (k = 0; k < length; k++)
 			rows.results[i + k] = results[k];
 	}
-	/* Those that do not compare have no status of their own. */
-	for (k = 0; rows.statuses && k < length; k++)
-		rows.statuses[i + k] = traits & SHATOMIC_OP_HAS_COMPARAND ?
-					       statuses[k] : SHATOMIC_ROW_DONE;
+	if (traits & SHATOMIC_OP_COMPARES) {
+		for (k = 0; rows.statuses && k < length; k++)
+			rows.statuses[i + k] = statuses[k];
+	}
 	return length;
 }
 
@@ -168,7 +168,7 @@ static __always_inline __u32 fold_joints(const struct shatomic_memory *self,
 					 apply_fn *apply, int sign,
 					 __u64 nothing, bool gives_next)
 {
-	__u64 joined = nothing, seen, length, k;
+	__u64 joined = nothing, seen, length;
 
 	length = join_run(rows, i, join, sign, &joined);
 	if (length == 1)
@@ -177,8 +177,6 @@ static __always_inline __u32 fold_joints(const struct shatomic_memory *self,
 	if (rows->results)
 		put_joints(rows->results + i, rows->operands + i, length, join,
 			   sign, gives_next, seen);
-	for (k = 0; rows->statuses && k < length; k++)
-		rows->statuses[i + k] = SHATOMIC_ROW_DONE;
 	return length;
 }
 

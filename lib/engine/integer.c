@@ -86,25 +86,26 @@ typedef void run_fn(const struct shatomic_memory *self,
 	} while (0)
 
 /*
- * Bring in the words of rows that come later. Not those of the last rows, for
- * which there is nothing to hide their absence behind.
+ * Bring in the words of so many rows that come later. Not those of the last
+ * rows, for which there is nothing to hide their absence behind.
  */
-static __always_inline void prefetch_block(const struct shatomic_memory *self,
-					   const struct shatomic_rows *rows,
-					   __u64 i)
+static __always_inline void prefetch_rows(const struct shatomic_memory *self,
+					  const struct shatomic_rows *rows,
+					  __u64 i)
 {
+	__u64 left = rows->count + rows->ahead - i;
 	__u32 k;
 
-	if (rows->count - i >= SHATOMIC_PREFETCH_FAR + SHATOMIC_BLOCK_ROWS) {
-#pragma GCC unroll 4
-		for (k = 0; k < SHATOMIC_BLOCK_ROWS; k++)
+	if (left >= SHATOMIC_PREFETCH_FAR + SHATOMIC_PREFETCH_ROWS) {
+#pragma GCC unroll 8
+		for (k = 0; k < SHATOMIC_PREFETCH_ROWS; k++)
 			__builtin_prefetch(self_at(self, rows, i + k +
 						   SHATOMIC_PREFETCH_FAR),
 					   1, 2);
 	}
-	if (rows->count - i >= SHATOMIC_PREFETCH_NEAR + SHATOMIC_BLOCK_ROWS) {
-#pragma GCC unroll 4
-		for (k = 0; k < SHATOMIC_BLOCK_ROWS; k++)
+	if (left >= SHATOMIC_PREFETCH_NEAR + SHATOMIC_PREFETCH_ROWS) {
+#pragma GCC unroll 8
+		for (k = 0; k < SHATOMIC_PREFETCH_ROWS; k++)
 			prefetch_for_write(self_at(self, rows, i + k +
 						   SHATOMIC_PREFETCH_NEAR));
 	}
@@ -119,11 +120,23 @@ static __always_inline bool has_pair(const __u64 *offsets)
 	return offsets[0] == offsets[1] || offsets[2] == offsets[3];
 }
 
-static __always_inline void put_block(const struct shatomic_rows *rows, __u64 i,
-				      const __u64 *result, const __u8 *status)
+typedef __u64 step_fn(const struct shatomic_memory *self,
+		      const struct shatomic_rows *rows, __u64 i, __u8 *status);
+typedef void one_fn(const struct shatomic_memory *self,
+		    const struct shatomic_rows *rows, __u64 i);
+
+/* Run a block whose rows have statuses that differ. */
+static __always_inline void compare_block(const struct shatomic_memory *self,
+					  const struct shatomic_rows *rows,
+					  __u64 i, step_fn *step)
 {
+	__u64 result[SHATOMIC_BLOCK_ROWS];
+	__u8 status[SHATOMIC_BLOCK_ROWS];
 	__u32 k;
 
+#pragma GCC unroll 4
+	for (k = 0; k < SHATOMIC_BLOCK_ROWS; k++)
+		result[k] = step(self, rows, i + k, &status[k]);
 	if (rows->results) {
 #pragma GCC unroll 4
 		for (k = 0; k < SHATOMIC_BLOCK_ROWS; k++)
@@ -136,7 +149,97 @@ static __always_inline void put_block(const struct shatomic_rows *rows, __u64 i,
 	}
 }
 
-#define DEFINE_STEP(name, bits, row, builtin, traits)                         \
+/* Run a block of other rows. */
+static __always_inline void run_block(const struct shatomic_memory *self,
+				      const struct shatomic_rows *rows,
+				      __u64 i, step_fn *step, bool has_results)
+{
+	__u64 result;
+	__u8 status;
+	__u32 k;
+
+#pragma GCC unroll 4
+	for (k = 0; k < SHATOMIC_BLOCK_ROWS; k++) {
+		result = step(self, rows, i + k, &status);
+		if (has_results)
+			rows->results[i + k] = result;
+	}
+}
+
+/* Run a block in which rows are on one word, and what follows on the last. */
+static __always_inline __u64 fold_block(const struct shatomic_memory *self,
+					const struct shatomic_rows *rows,
+					__u64 i, shatomic_fold_fn *fold,
+					one_fn *one)
+{
+	__u64 end = i + SHATOMIC_BLOCK_ROWS;
+	__u32 folded;
+
+	while (i < end) {
+		folded = fold(self, rows, i);
+		if (!folded) {
+			one(self, rows, i);
+			folded = 1;
+		}
+		i += folded;
+	}
+	return i;
+}
+
+/* Run rows, of which the compiler knows whether they have results. */
+static __always_inline void run_known(const struct shatomic_memory *self_,
+				      const struct shatomic_rows *rows_,
+				      __u32 traits, step_fn *step, one_fn *one,
+				      bool has_results)
+{
+	/* Copies that nothing is stored to, so that they stay in registers. */
+	const struct shatomic_memory self = *self_;
+	const struct shatomic_rows rows = *rows_;
+	shatomic_fold_fn *fold = shatomic_fold_of(rows.op, rows.width);
+	bool compares = traits & SHATOMIC_OP_COMPARES;
+	/* How many rows a block can begin with. */
+	__u64 starts = rows.count < SHATOMIC_BLOCK_ROWS ?
+			       0 : rows.count - SHATOMIC_BLOCK_ROWS + 1;
+	__u64 i = 0, end;
+
+	while (i < starts) {
+		end = starts;
+		if (self.prefetch) {
+			prefetch_rows(&self, &rows, i);
+			if (starts - i > SHATOMIC_PREFETCH_ROWS)
+				end = i + SHATOMIC_PREFETCH_ROWS;
+		}
+		do {
+			if (!(traits & SHATOMIC_OP_HAS_PEER) &&
+			    has_pair(rows.offsets + i)) {
+				i = fold_block(self_, rows_, i, fold, one);
+				continue;
+			}
+			if (compares)
+				compare_block(&self, &rows, i, step);
+			else
+				run_block(&self, &rows, i, step, has_results);
+			i += SHATOMIC_BLOCK_ROWS;
+		} while (i < end);
+	}
+	for (; i < rows.count; i++)
+		one(self_, rows_, i);
+}
+
+static __always_inline void run_all(const struct shatomic_memory *self,
+				    const struct shatomic_rows *rows,
+				    __u32 traits, step_fn *step, one_fn *one)
+{
+	if (rows->results || traits & SHATOMIC_OP_COMPARES)
+		run_known(self, rows, traits, step, one, true);
+	else
+		run_known(self, rows, traits, step, one, false);
+	if (!(traits & SHATOMIC_OP_COMPARES) && rows->statuses)
+		__builtin_memset(rows->statuses, SHATOMIC_ROW_DONE,
+				 rows->count);
+}
+
+#define DEFINE_RUN(name, bits, row, builtin, traits)                          \
 	/* Run one row; returns its result. */                                \
 	static __always_inline __u64                                          \
 	step_##name##_u##bits(const struct shatomic_memory *self,             \
@@ -150,10 +253,7 @@ static __always_inline void put_block(const struct shatomic_rows *rows, __u64 i,
 		row(__u##bits, builtin, traits, evaluate_##name);             \
 		*status_ = status;                                            \
 		return result;                                                \
-	}
-
-#define DEFINE_RUN(name, bits, row, builtin, traits)                          \
-	DEFINE_STEP(name, bits, row, builtin, traits)                         \
+	}                                                                     \
 									      \
 	static noinline void                                                  \
 	one_##name##_u##bits(const struct shatomic_memory *self,              \
@@ -165,42 +265,11 @@ static __always_inline void put_block(const struct shatomic_rows *rows, __u64 i,
 		put_row(rows, i, result, status);                             \
 	}                                                                     \
 									      \
-	static void run_##name##_u##bits(const struct shatomic_memory *self_, \
-					 const struct shatomic_rows *rows_)   \
+	static void run_##name##_u##bits(const struct shatomic_memory *self,  \
+					 const struct shatomic_rows *rows)    \
 	{                                                                     \
-		const struct shatomic_memory self = *self_;                   \
-		const struct shatomic_rows rows = *rows_;                     \
-		shatomic_fold_fn *fold = shatomic_fold_of(rows.op, rows.width);\
-		__u64 result[SHATOMIC_BLOCK_ROWS], i = 0, end;                \
-		__u8 status[SHATOMIC_BLOCK_ROWS];                             \
-		__u32 k;                                                      \
-									      \
-		while (rows.count - i >= SHATOMIC_BLOCK_ROWS) {               \
-			if (self.prefetch)                                    \
-				prefetch_block(&self, &rows, i);              \
-			if (!((traits) & SHATOMIC_OP_HAS_PEER) &&             \
-			    has_pair(rows.offsets + i)) {                     \
-				end = i + SHATOMIC_BLOCK_ROWS;                \
-				while (i < end) {                             \
-					k = fold(self_, rows_, i);            \
-					if (!k) {                             \
-						one_##name##_u##bits(         \
-							self_, rows_, i);     \
-						k = 1;                        \
-					}                                     \
-					i += k;                               \
-				}                                             \
-				continue;                                     \
-			}                                                     \
-			_Pragma("GCC unroll 4")                               \
-			for (k = 0; k < SHATOMIC_BLOCK_ROWS; k++)             \
-				result[k] = step_##name##_u##bits(            \
-					&self, &rows, i + k, &status[k]);     \
-			put_block(&rows, i, result, status);                  \
-			i += SHATOMIC_BLOCK_ROWS;                             \
-		}                                                             \
-		for (; i < rows.count; i++)                                   \
-			one_##name##_u##bits(self_, rows_, i);                \
+		run_all(self, rows, traits, step_##name##_u##bits,            \
+			one_##name##_u##bits);                                \
 	}
 
 #define DEFINE_RUNS(constant, name, traits, kind, builtin, ...)               \

@@ -157,7 +157,8 @@ static __always_inline void run_mixed(const struct shatomic_memory *self_,
 		__u32 op = has_ops ? rows.ops[i] : rows.op;
 		__u32 width = has_widths ? rows.widths[i] : rows.width;
 
-		if (self.prefetch && rows.count - i > SHATOMIC_PREFETCH_NEAR)
+		if (self.prefetch &&
+		    rows.count + rows.ahead - i > SHATOMIC_PREFETCH_NEAR)
 			prefetch_for_write(self_at(&self, &rows, i +
 						   SHATOMIC_PREFETCH_NEAR));
 		if (!(HAVE_FORM >> op & 1) ||

@@ -25,6 +25,10 @@
 /* Each bit by itself: rows commute when their words overlap in part, too. */
 #define SHATOMIC_OP_IS_BITWISE		(1U << 9)
 
+/* Rows may fail to compare: these have any of it. */
+#define SHATOMIC_OP_COMPARES                                                  \
+	(SHATOMIC_OP_HAS_COMPARAND | SHATOMIC_OP_WRITES_PEER)
+
 #define SHATOMIC_OP_IS_RMW (SHATOMIC_OP_HAS_OPERAND | SHATOMIC_OP_WRITES_SELF)
 #define SHATOMIC_OP_IS_ARITHMETIC (SHATOMIC_OP_IS_RMW | SHATOMIC_OP_COMMUTES)
 #define SHATOMIC_OP_IS_LOGIC                                                  \

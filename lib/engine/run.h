@@ -13,8 +13,9 @@ void shatomic_run_integers(const struct shatomic_memory *self,
 			   const struct shatomic_rows *rows);
 
 /*
- * Runs the rows from @i on that are on one word as one operation. Returns how
- * many they were, 0 when there is only one, which has not been run.
+ * Runs the rows from @i on that are on one word as one operation, and puts their
+ * results, and their statuses when these may differ. Returns how many they were,
+ * 0 when there is only one, which has not been run.
  */
 typedef __u32 shatomic_fold_fn(const struct shatomic_memory *self,
 			       const struct shatomic_rows *rows, __u64 i);

@@ -58,6 +58,7 @@ struct shatomic_rows shatomic_rows_slice(const struct shatomic_rows *rows,
 	struct shatomic_rows slice = *rows;
 
 	slice.count = count;
+	slice.ahead = rows->count - first - count + rows->ahead;
 	slice.offsets += first;
 	if (slice.ops)
 		slice.ops += first;
@@ -89,6 +90,7 @@ struct shatomic_rows shatomic_chunk_rows(struct shatomic_chunk *chunk,
 	struct shatomic_rows rows = *shape;
 
 	rows.count = count;
+	rows.ahead = 0;
 	rows.offsets = chunk->offsets;
 	rows.ops = shape->ops ? chunk->ops : NULL;
 	rows.widths = shape->widths ? chunk->widths : NULL;

@@ -11,7 +11,7 @@
 
 #ifdef __KERNEL__
 #include <linux/errno.h>
-#ifdef CONFIG_X86
+#ifdef __x86_64__
 #include <asm/cpufeature.h>
 #endif
 #include <uapi/linux/shatomic.h>

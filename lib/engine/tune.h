@@ -22,6 +22,12 @@
 #define SHATOMIC_PREFETCH_FAR 64
 #define SHATOMIC_PREFETCH_NEAR 8
 
+/*
+ * How many of them are brought in at a time: a CPU can wait for some 10 to 16
+ * lines at once. A multiple of SHATOMIC_BLOCK_ROWS.
+ */
+#define SHATOMIC_PREFETCH_ROWS 8
+
 /* The size of an L2 cache where the machine does not tell. */
 #define SHATOMIC_USUAL_L2_SIZE (1U << 20)
 
