@@ -256,11 +256,11 @@ static __u64 bits_of_offsets(const __u64 *offsets, __u64 count)
 	/* Several sums, so that no row has to wait for the row before. */
 	__u64 bits[4] = { 0 }, i;
 
-	for (i = 0; i + 4 <= count; i += 4) {
-		bits[0] |= offsets[i];
-		bits[1] |= offsets[i + 1];
-		bits[2] |= offsets[i + 2];
-		bits[3] |= offsets[i + 3];
+	for (i = 0; i + 8 <= count; i += 8) {
+		bits[0] |= offsets[i] | offsets[i + 4];
+		bits[1] |= offsets[i + 1] | offsets[i + 5];
+		bits[2] |= offsets[i + 2] | offsets[i + 6];
+		bits[3] |= offsets[i + 3] | offsets[i + 7];
 	}
 	for (; i < count; i++)
 		bits[0] |= offsets[i];

@@ -142,6 +142,7 @@ static __always_inline void put_joints(__u64 *results, const __u64 *operands,
 {
 	__u64 one, two, three, four, last, k;
 
+#pragma GCC unroll 2
 	for (k = 0; k + 4 <= length; k += 4) {
 		one = term(&operands[k], sign);
 		two = join(one, term(&operands[k + 1], sign));
