@@ -308,6 +308,29 @@ int shatomic_fail_batch(int err, const struct shatomic_region *region,
 int shatomic_fail_single(int err, const struct shatomic_region *region,
 			 const struct shatomic_batch *batch);
 
+/* numa.c */
+
+/* Nodes that a memory policy can name, more than any kernel has. */
+#define SHATOMIC_NUMA_MOST_NODES 4096
+
+/* A thread's memory policy. */
+struct shatomic_numa_policy {
+	int mode;
+	unsigned long nodes[SHATOMIC_NUMA_MOST_NODES / (8 * sizeof(long))];
+};
+
+/* 0, or -EINVAL or -EOPNOTSUPP after shatomic_fail(). */
+int shatomic_numa_check(const struct shatomic_create_options *options);
+
+/*
+ * Have memory come from the nodes of @options, for this thread, until
+ * shatomic_numa_leave() brings back what was @before.
+ */
+int shatomic_numa_enter(const struct shatomic_create_options *options,
+			struct shatomic_numa_policy *before);
+void shatomic_numa_leave(const struct shatomic_create_options *options,
+			 const struct shatomic_numa_policy *before);
+
 /* combine.c */
 
 /* Whether rows can be combined, which the next tries. */

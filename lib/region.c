@@ -122,9 +122,14 @@ static int finish(int err, struct shatomic_region *made,
 
 static int check_create(const struct shatomic_create_options *options)
 {
+	int err;
+
 	if (options->flags & ~CREATE_FLAGS)
 		return shatomic_fail(EOPNOTSUPP, "flags has unknown bits 0x%x",
 				     options->flags & ~CREATE_FLAGS);
+	err = shatomic_numa_check(options);
+	if (err)
+		return err;
 	if (!options->name)
 		return options->mode ? shatomic_fail(EINVAL,
 						     "mode is given without a name") :
@@ -148,11 +153,18 @@ static int make_empty(const struct shatomic_create_options *options,
 		      struct shatomic_region *made)
 {
 	struct shatomic_create_options wanted = *options;
+	struct shatomic_numa_policy before;
+	int err;
 
 	wanted.length = length_of(options, content);
 	if (wanted.name && !wanted.mode)
 		wanted.mode = 0600;
-	return made->ops->create(&wanted, made);
+	err = shatomic_numa_enter(options, &before);
+	if (err)
+		return err;
+	err = made->ops->create(&wanted, made);
+	shatomic_numa_leave(options, &before);
+	return err;
 }
 
 static int remove_previous_file(const struct shatomic_create_options *options,

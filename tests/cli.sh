@@ -36,6 +36,12 @@ listed() {
 }
 
 check "create" shatomic create --size 64K "$name"
+check "create on a NUMA node" shatomic create --numa bind:0 "$other"
+check "remove it" shatomic rm "$other"
+check "no such policy" refuses "--numa" shatomic create --numa first:0 "$other"
+check "no node" refuses "not numbers" shatomic create --numa bind: "$other"
+check "not a node" refuses "0..63" shatomic create --numa bind:0,64 "$other"
+check "a node that is not there" refuses "numa_nodes" shatomic create --numa interleave:0,63 "$other"
 check "create again is refused" refuses "$name" shatomic create "$name"
 check "ls shows it" listed
 check "info tells its size" sh -c "shatomic info '$name' | grep -q 65536"

@@ -75,6 +75,20 @@ enum shatomic_direction {
 	SHATOMIC_DIRECTION_RIGHT	= 2,
 };
 
+/**
+ * enum shatomic_numa - Which NUMA nodes a region's memory comes from
+ * @SHATOMIC_NUMA_DEFAULT: As the calling thread's memory policy has it: from
+ *	the node that it runs on, where nothing was said.
+ * @SHATOMIC_NUMA_BIND: From the given nodes only, or not at all.
+ * @SHATOMIC_NUMA_INTERLEAVE: From the given nodes in turn, page by page (huge
+ *	page by huge page).
+ */
+enum shatomic_numa {
+	SHATOMIC_NUMA_DEFAULT		= 0,
+	SHATOMIC_NUMA_BIND		= 1,
+	SHATOMIC_NUMA_INTERLEAVE	= 2,
+};
+
 /** struct shatomic_region - A handle to a region; opaque. */
 struct shatomic_region;
 
@@ -107,6 +121,9 @@ struct shatomic_region;
  * @padding_size: Bytes in @padding_bytes; 0 when that is NULL.
  * @trimming_direction: Which end of the first content is cut off when it
  *	exceeds @length: LEFT, or else RIGHT.
+ * @numa: Which NUMA nodes its memory comes from. All of it is had at creation,
+ *	so that nothing moves it later.
+ * @numa_nodes: The nodes, bit n for node n; 0 with SHATOMIC_NUMA_DEFAULT.
  *
  * Zero what is not used.
  */
@@ -125,6 +142,8 @@ struct shatomic_create_options {
 	const void *padding_bytes;
 	size_t padding_size;
 	enum shatomic_direction trimming_direction;
+	enum shatomic_numa numa;
+	uint64_t numa_nodes;
 };
 
 /**

@@ -106,6 +106,36 @@ uint64_t parse_value(const char *what, const char *text, unsigned int width)
 	return (negative ? -magnitude : magnitude) & most;
 }
 
+void parse_numa(const char *what, const char *text,
+		struct shatomic_create_options *options)
+{
+	static const char bind[] = "bind:", interleave[] = "interleave:";
+	const char *at;
+	uint64_t node;
+
+	if (!strncmp(text, bind, strlen(bind))) {
+		options->numa = SHATOMIC_NUMA_BIND;
+		at = text + strlen(bind);
+	} else if (!strncmp(text, interleave, strlen(interleave))) {
+		options->numa = SHATOMIC_NUMA_INTERLEAVE;
+		at = text + strlen(interleave);
+	} else {
+		tool_die("%s: '%s' is neither bind:NODE,... nor interleave:NODE,...",
+			 what, text);
+	}
+	options->numa_nodes = 0;
+	do {
+		at = scan_digits(at, &node);
+		if (!at || (*at && *at != ','))
+			tool_die("%s: '%s' is not numbers of nodes", what,
+				 text);
+		if (node > 63)
+			tool_die("%s: %llu is not in 0..63", what,
+				 (unsigned long long)node);
+		options->numa_nodes |= 1ULL << node;
+	} while (*at++);
+}
+
 static error_t parse_backend(int key, char *text, struct argp_state *state)
 {
 	enum shatomic_backend *backend = state->input;

@@ -17,6 +17,7 @@ static const struct argp_child backend_child[] = {
 enum {
 	KEY_HUGE = 256,
 	KEY_PINNED,
+	KEY_NUMA,
 };
 
 static error_t parse_create(int key, char *text, struct argp_state *state)
@@ -38,6 +39,9 @@ static error_t parse_create(int key, char *text, struct argp_state *state)
 		return 0;
 	case KEY_PINNED:
 		options->flags |= SHATOMIC_CREATE_PINNED;
+		return 0;
+	case KEY_NUMA:
+		parse_numa("--numa", text, options);
 		return 0;
 	case ARGP_KEY_ARG:
 		if (options->name)
@@ -62,6 +66,9 @@ int command_create(int argc, char **argv)
 		  "Permission bits, less the umask (default 0600)", 0 },
 		{ "huge", KEY_HUGE, NULL, 0, "Huge pages or failure", 0 },
 		{ "pinned", KEY_PINNED, NULL, 0, "Pinned memory or failure",
+		  0 },
+		{ "numa", KEY_NUMA, "bind|interleave:NODE,...", 0,
+		  "Which NUMA nodes its memory comes from: only these, or these in turn",
 		  0 },
 		{ 0 },
 	};

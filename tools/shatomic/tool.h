@@ -63,6 +63,9 @@ uint64_t parse_number(const char *what, const char *text, uint64_t least,
 size_t parse_size(const char *what, const char *text);
 unsigned int parse_width(const char *what, const char *text);
 mode_t parse_mode(const char *what, const char *text);
+/* bind: or interleave: and numbers of nodes, set in the options. */
+void parse_numa(const char *what, const char *text,
+		struct shatomic_create_options *options);
 
 /* Decimal or 0x hex, also negative, that fits @width bytes. */
 uint64_t parse_value(const char *what, const char *text, unsigned int width);

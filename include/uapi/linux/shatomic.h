@@ -300,6 +300,9 @@ enum shatomic_create_flags {
  * @error_field: [out] On EINVAL and EOPNOTSUPP, enum shatomic_field.
  * @name: Name in the caller's IPC namespace, or all zero for none. A named
  *	region stays until SHATOMIC_IOC_UNLINK or the end of the namespace.
+ *
+ * The memory comes from the NUMA nodes that the calling thread's memory policy
+ * has (set_mempolicy(2)), all of it before the call returns.
  */
 struct shatomic_ioc_create {
 	__u32 size;
