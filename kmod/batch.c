@@ -159,7 +159,10 @@ static int run_loaded(struct batch *batch, struct shatomic_chunk *chunk,
 
 	if (lanes > 1)
 		shatomic_chunk_keep_lane(chunk, rows, lane, lanes);
-	shatomic_run_rows(&batch->self, rows, has_fields);
+	ret = shatomic_run_flagged(&batch->self, rows, batch->args.flags,
+				   has_fields);
+	if (ret)
+		return ret;
 	atomic64_add(rows->count, &batch->rows_done);
 
 	return lanes > 1 ?

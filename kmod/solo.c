@@ -147,7 +147,7 @@ static int run_rows(const struct shatomic_memory *self,
 {
 	u32 capacity = shatomic_chunk_capacity(args->width);
 	u32 left = args->rows, first = 0;
-	u32 field;
+	u32 field = SHATOMIC_FIELD_NONE;
 	int ret;
 
 	for (;;) {
@@ -157,7 +157,9 @@ static int run_rows(const struct shatomic_memory *self,
 						   rows->count, &field);
 		if (ret)
 			break;
-		shatomic_run_rows(self, rows, has_fields);
+		ret = shatomic_run_flagged(self, rows, args->flags, has_fields);
+		if (ret)
+			break;
 		args->rows_done += rows->count;
 		ret = shatomic_columns_save(args, &room->chunk, first,
 					    rows->count, &field);

@@ -50,6 +50,19 @@ static int prepare(const struct shatomic_region *region,
 	return check_peers(region, batch);
 }
 
+static int run(const struct shatomic_region *region,
+	       const struct shatomic_batch *batch,
+	       const struct shatomic_rows *rows, bool has_fields)
+{
+	/* So few rows that nobody shares them. */
+	if (batch->flags & SHATOMIC_BATCH_SNAPSHOT)
+		return shatomic_run_flagged(&region->memory, rows, batch->flags,
+					    has_fields);
+	shatomic_run_parallel(&region->memory, rows, batch->flags, has_fields,
+			      batch->parallelism);
+	return 0;
+}
+
 static int check_and_run(const struct shatomic_region *region,
 			 struct shatomic_batch *batch,
 			 const struct shatomic_memory *const *peers)
@@ -85,8 +98,9 @@ static int check_and_run(const struct shatomic_region *region,
 		batch->error_field = error.field;
 		return shatomic_fail_batch(-err, region, batch);
 	}
-	shatomic_run_parallel(&region->memory, &rows, batch->flags, has_fields,
-			      batch->parallelism);
+	err = run(region, batch, &rows, has_fields);
+	if (err)
+		return shatomic_fail_batch(-err, region, batch);
 	batch->rows_done = batch->rows;
 	return 0;
 }

@@ -220,9 +220,15 @@ static int fail_whole(int err, const struct shatomic_batch *batch)
 
 	switch (batch->error_field) {
 	case SHATOMIC_FIELD_FLAGS:
+		if (err == EINVAL)
+			return shatomic_fail(err,
+					     "flags: a snapshot can't be unordered");
 		return shatomic_fail(err, "flags 0x%x has unknown bits",
 				     batch->flags);
 	case SHATOMIC_FIELD_OP:
+		if (batch->flags & SHATOMIC_BATCH_SNAPSHOT && err == EINVAL)
+			return shatomic_fail(err,
+					     "op: a snapshot is a batch of gets");
 		if (batch->ops && batch->op)
 			return shatomic_fail(err,
 					     "op must be 0 when ops is given");
@@ -234,6 +240,10 @@ static int fail_whole(int err, const struct shatomic_batch *batch)
 					     "width must be 0 when widths is given");
 		return fail_width(err, "", batch->width);
 	case SHATOMIC_FIELD_ROWS:
+		if (batch->flags & SHATOMIC_BATCH_SNAPSHOT)
+			return shatomic_fail(err,
+					     "rows %llu: a snapshot has %u at most",
+					     rows, SHATOMIC_SNAPSHOT_ROWS);
 		return shatomic_fail(err, "rows %llu: %s", rows, strerror(err));
 	case SHATOMIC_FIELD_OFFSETS:
 	case SHATOMIC_FIELD_OPERANDS:
@@ -242,6 +252,7 @@ static int fail_whole(int err, const struct shatomic_batch *batch)
 	case SHATOMIC_FIELD_COMPARAND_MASKS:
 	case SHATOMIC_FIELD_PEER_INDEXES:
 	case SHATOMIC_FIELD_PEER_OFFSETS:
+	case SHATOMIC_FIELD_RESULTS:
 		if (err == EINVAL)
 			return shatomic_fail(err, "%s is needed, but NULL",
 					     name);
@@ -280,6 +291,9 @@ int shatomic_fail_batch(int err, const struct shatomic_region *region,
 		return fail_limit(err, batch);
 	if (err == EFAULT || err == EINTR)
 		return fail_midway(err, batch);
+	if (err == EBUSY)
+		return shatomic_fail(err,
+				     "the words changed all the time while a snapshot was wanted");
 	if (batch->error_row < batch->rows)
 		return fail_row(err, region, batch, false);
 	return fail_whole(err, batch);

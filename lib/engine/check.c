@@ -116,7 +116,8 @@ int shatomic_check_shape(const struct shatomic_rows *rows, __u32 flags,
 
 	error->row = SHATOMIC_NO_ROW;
 	error->field = SHATOMIC_FIELD_FLAGS;
-	if (flags & ~(__u32)SHATOMIC_BATCH_UNORDERED)
+	if (flags & ~(__u32)(SHATOMIC_BATCH_UNORDERED |
+			     SHATOMIC_BATCH_SNAPSHOT))
 		return -EOPNOTSUPP;
 
 	error->field = SHATOMIC_FIELD_OP;
@@ -133,6 +134,12 @@ int shatomic_check_shape(const struct shatomic_rows *rows, __u32 flags,
 	error->field = SHATOMIC_FIELD_PEERS;
 	if (rows->peer_count > SHATOMIC_MAX_PEERS)
 		return -EINVAL;
+
+	if (flags & SHATOMIC_BATCH_SNAPSHOT) {
+		ret = shatomic_check_snapshot(rows, flags, &error->field);
+		if (ret)
+			return ret;
+	}
 
 	if (!rows->count)
 		return 0;

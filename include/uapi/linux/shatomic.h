@@ -38,6 +38,7 @@
  *  - EBADF: a descriptor in the structure is not that of a region.
  *  - ENOENT, EEXIST: no region, or already a region, has this name.
  *  - EALREADY: the region has been given its name before.
+ *  - EBUSY: words changed all the time while a snapshot was wanted.
  *  - EINTR: a fatal signal arrived.
  */
 
@@ -455,12 +456,33 @@ struct shatomic_ioc_publish {
 	__u32 reserved;
 };
 
+/** define SHATOMIC_SNAPSHOT_ROWS - Most rows with SHATOMIC_BATCH_SNAPSHOT. */
+#define SHATOMIC_SNAPSHOT_ROWS 128
+
+/** define SHATOMIC_SNAPSHOT_TRIES - How often it is tried before EBUSY. */
+#define SHATOMIC_SNAPSHOT_TRIES 32
+
 /**
  * enum shatomic_batch_flags - Flags of struct shatomic_ioc_batch
  * @SHATOMIC_BATCH_UNORDERED: Rows may run in any order, those on one word too.
+ * @SHATOMIC_BATCH_SNAPSHOT: The batch is one of gets, of up to
+ *	SHATOMIC_SNAPSHOT_ROWS words of up to 8 bytes, with results, and these
+ *	are as of one instant; EBUSY, with results undefined, when the words did
+ *	not hold still. Not together with SHATOMIC_BATCH_UNORDERED.
+ *
+ *	Words are loaded again until two loads of all of them agree. Then every
+ *	word had its value at any instant between these two, whoever changes
+ *	words and by what means, batches and single operations alike, as long
+ *	as no word was changed and changed back between its two loads. Words
+ *	that never come back to a value, as counters and sequence numbers, are
+ *	thus exact. No lock could promise more: nothing can hold up a single
+ *	operation on a mapped page, and a lock that held up batches would be
+ *	paid for by each of them, and let one that waits for a page fault hold
+ *	up its readers.
  */
 enum shatomic_batch_flags {
 	SHATOMIC_BATCH_UNORDERED	= 1 << 0,
+	SHATOMIC_BATCH_SNAPSHOT		= 1 << 1,
 };
 
 /* Most peer regions of one batch. */

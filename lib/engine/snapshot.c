@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-only OR LGPL-2.1-or-later
+/*
+ * Loading words as of one instant: all are loaded twice, and when both times
+ * gave the same, all of them were so at any instant between the two, but for a
+ * word that was changed and changed back meanwhile. No writer has to know.
+ */
+#include "engine.h"
+
+/* Whether both loads gave the same; the second becomes the first of the next. */
+static bool is_same(__u64 *first, const __u64 *second, __u64 count)
+{
+	__u64 different = 0, i;
+
+	for (i = 0; i < count; i++) {
+		different |= first[i] ^ second[i];
+		first[i] = second[i];
+	}
+	return !different;
+}
+
+static int run_snapshot(const struct shatomic_memory *self,
+			const struct shatomic_rows *rows, bool has_fields)
+{
+	__u64 results[SHATOMIC_SNAPSHOT_ROWS];
+	struct shatomic_rows again = *rows;
+	__u32 tries;
+
+	again.results = results;
+	shatomic_run_rows(self, rows, has_fields);
+	for (tries = 0; tries < SHATOMIC_SNAPSHOT_TRIES; tries++) {
+		shatomic_run_rows(self, &again, has_fields);
+		if (is_same(rows->results, results, rows->count))
+			return 0;
+	}
+	return -EBUSY;
+}
+
+int shatomic_check_snapshot(const struct shatomic_rows *rows, __u32 flags,
+			    __u32 *field)
+{
+	*field = SHATOMIC_FIELD_FLAGS;
+	if (flags & SHATOMIC_BATCH_UNORDERED)
+		return -EINVAL;
+	*field = SHATOMIC_FIELD_OP;
+	if (rows->ops || rows->op != SHATOMIC_OP_GET)
+		return -EINVAL;
+	*field = SHATOMIC_FIELD_WIDTH;
+	if (rows->width == SHATOMIC_DOUBLE_WIDTH)
+		return -EOPNOTSUPP;
+	*field = SHATOMIC_FIELD_ROWS;
+	if (rows->count > SHATOMIC_SNAPSHOT_ROWS)
+		return -EINVAL;
+	*field = SHATOMIC_FIELD_RESULTS;
+	return rows->count && !rows->results ? -EINVAL : 0;
+}
+
+int shatomic_run_flagged(const struct shatomic_memory *self,
+			 const struct shatomic_rows *rows, __u32 flags,
+			 bool has_fields)
+{
+	if (flags & SHATOMIC_BATCH_SNAPSHOT)
+		return run_snapshot(self, rows, has_fields);
+	shatomic_run_rows(self, rows, has_fields);
+	return 0;
+}
