@@ -6,6 +6,7 @@
  */
 #include "common.h"
 
+#include <linux/mempolicy.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sched.h>
@@ -335,6 +336,74 @@ TEST_F(limits, huge_pages_on_demand)
 	EXPECT_EQ(4 * MIB, info.huge_bytes);
 	EXPECT_EQ(SHATOMIC_CREATE_HUGE, info.create_flags);
 	close(fd);
+}
+
+/* Bytes free on a NUMA node, or -1. */
+static long long free_on_node(int node)
+{
+	char path[64], line[128];
+	long long kib, bytes = -1;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/meminfo",
+		 node);
+	file = fopen(path, "r");
+	if (!file)
+		return -1;
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "Node %*d MemFree: %lld kB", &kib) == 1)
+			bytes = kib << 10;
+	}
+	fclose(file);
+	return bytes;
+}
+
+#define COMPACTION "/proc/sys/vm/compact_unevictable_allowed"
+
+/*
+ * Take all of a node's memory, then give back every other page of the first
+ * 192 MiB: each makes two mappings, of which a process can have 65530.
+ */
+static void fragment(char *memory, size_t size)
+{
+	size_t at;
+
+	madvise(memory, size, MADV_NOHUGEPAGE);
+	mlock(memory, size);
+	for (at = 0; at < 192 * MIB; at += 8192) {
+		munlock(memory + at, 4096);
+		madvise(memory + at, 4096, MADV_DONTNEED);
+	}
+}
+
+/* Much of a node's memory is free, and no 2 MiB of it in one piece. */
+TEST_F_TIMEOUT(limits, huge_pages_that_cannot_be_had, 120)
+{
+	unsigned long second = 1UL << 1;
+	long long left = free_on_node(1);
+	char *memory;
+	uint32_t limit;
+	size_t size;
+
+	if (left < 0)
+		SKIP(return, "there is no second NUMA node to fragment");
+	/* Some is left for the kernel's own use. */
+	size = left - 32 * MIB;
+	ASSERT_EQ(0, write_text(COMPACTION, "0"));
+	ASSERT_EQ(0, syscall(SYS_set_mempolicy, MPOL_BIND, &second, 64));
+	memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, memory);
+	fragment(memory, size);
+
+	EXPECT_EQ(-ENOMEM, create(self->device, 64 * MIB, SHATOMIC_CREATE_HUGE,
+				  &limit));
+	EXPECT_EQ(SHATOMIC_LIMIT_MEMORY, limit);
+	EXPECT_EQ(true, all_is_back(self));
+
+	munmap(memory, size);
+	EXPECT_EQ(0, syscall(SYS_set_mempolicy, MPOL_DEFAULT, NULL, 0));
+	EXPECT_EQ(0, write_text(COMPACTION, "1"));
 }
 
 TEST_F(limits, asynchronous_free)
