@@ -121,6 +121,8 @@ static const struct scenario scenarios[] = {
 	  SHATOMIC_BATCH_UNORDERED, false },
 	{ RATIO("i1", "1 GiB, 1M rows, as part of a prefetch-only pass", 0.8),
 	  PREFETCH, BATCH, RANDOM_WORDS, GIB, MANY, MANY, 1, 0, false },
+	{ RATIO("t", "1 GiB, plain loop on huge pages against 4 KiB pages", 0),
+	  PLAIN_SMALL, PLAIN, RANDOM_WORDS, GIB, MANY, MANY, 1, 0, false },
 	{ RATIO("i2", "1 GiB, 1M rows, UNORDERED, without results", 2.8),
 	  PLAIN, BATCH, RANDOM_WORDS, GIB, MANY, MANY, 1,
 	  SHATOMIC_BATCH_UNORDERED, true },
