@@ -18,6 +18,7 @@
 
 #include <pthread.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define SHATOMIC_HUGE_PAGE_SIZE ((size_t)2 << 20)
 
@@ -107,8 +108,25 @@ struct shatomic_backend_ops {
 extern const struct shatomic_backend_ops shatomic_device_ops;
 extern const struct shatomic_backend_ops shatomic_memfd_ops;
 
+/* device.c */
+
 /* 0, or a negative errno value: -ENOENT when there is no device. */
 int shatomic_device_probe(void);
+
+/* Whether the peers of a batch for @region of the device are too: 0 or -EBADF. */
+int shatomic_device_check_peers(const struct shatomic_region *region,
+				struct shatomic_batch *batch);
+
+/*
+ * What the kernel wants in place of a batch whose peers have been checked: @arg,
+ * with their descriptors in @fds, which has room for them.
+ */
+void shatomic_device_begin(const struct shatomic_batch *batch, __s32 *fds,
+			   struct shatomic_ioc_batch *arg);
+
+/* Set the [out] fields of @batch to what the kernel wrote to @arg. */
+void shatomic_device_end(struct shatomic_batch *batch,
+			 const struct shatomic_ioc_batch *arg);
 
 /* error.c */
 
@@ -259,6 +277,13 @@ int shatomic_shm_name_of(int fd, char name[SHATOMIC_NAME_SIZE]);
 
 /* batch.c */
 
+/*
+ * Get a batch ready for whoever runs it: its [out] fields reset, and what a
+ * backend relies on checked.
+ */
+int shatomic_prepare_batch(const struct shatomic_region *region,
+			   struct shatomic_batch *batch);
+
 /* Run a batch on the region's mapping; as run_batch above. */
 int shatomic_run_mapped(const struct shatomic_region *region,
 			struct shatomic_batch *batch);
@@ -352,6 +377,11 @@ bool shatomic_combine_rows(const struct shatomic_memory *memory,
 void shatomic_run_parallel(const struct shatomic_memory *memory,
 			   const struct shatomic_rows *rows, __u32 flags,
 			   bool has_fields, unsigned int parallelism);
+
+/* wait.c */
+
+/* Whether @timeout, which may be NULL, is one: 0 or -EINVAL. */
+int shatomic_check_timeout(const struct timespec *timeout);
 
 /* thread.c */
 

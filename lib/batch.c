@@ -35,9 +35,8 @@ static int check_peers(const struct shatomic_region *region,
 	return 0;
 }
 
-/* Get a batch ready for whoever runs it. */
-static int prepare(const struct shatomic_region *region,
-		   struct shatomic_batch *batch)
+int shatomic_prepare_batch(const struct shatomic_region *region,
+			   struct shatomic_batch *batch)
 {
 	if (!batch)
 		return shatomic_fail(EINVAL, "batch is NULL");
@@ -130,7 +129,7 @@ int shatomic_run_mapped(const struct shatomic_region *region,
 int shatomic_batch_run(struct shatomic_region *region,
 		       struct shatomic_batch *batch)
 {
-	int err = prepare(region, batch);
+	int err = shatomic_prepare_batch(region, batch);
 
 	return err ? err : region->ops->run_batch(region, batch);
 }
@@ -138,7 +137,7 @@ int shatomic_batch_run(struct shatomic_region *region,
 int shatomic_batch_run_local(struct shatomic_region *region,
 			     struct shatomic_batch *batch)
 {
-	int err = prepare(region, batch);
+	int err = shatomic_prepare_batch(region, batch);
 
 	return err ? err : shatomic_run_mapped(region, batch);
 }

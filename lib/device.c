@@ -284,9 +284,8 @@ static int get_info(const struct shatomic_region *region,
 	return 0;
 }
 
-/* The table of descriptors that the kernel wants in place of handles. */
-static int fill_peer_fds(const struct shatomic_region *region,
-			 struct shatomic_batch *batch, __s32 *fds)
+int shatomic_device_check_peers(const struct shatomic_region *region,
+				struct shatomic_batch *batch)
 {
 	uint32_t i;
 
@@ -295,16 +294,19 @@ static int fill_peer_fds(const struct shatomic_region *region,
 			batch->error_field = SHATOMIC_FIELD_PEERS;
 			return shatomic_fail_batch(EBADF, region, batch);
 		}
-		fds[i] = batch->peers[i]->fd;
 	}
 	return 0;
 }
 
-static int submit(const struct shatomic_region *region,
-		  struct shatomic_batch *batch, const __s32 *fds)
+void shatomic_device_begin(const struct shatomic_batch *batch, __s32 *fds,
+			   struct shatomic_ioc_batch *arg)
 {
-	struct shatomic_ioc_batch arg = {
-		.size = sizeof(arg),
+	uint32_t i;
+
+	for (i = 0; i < batch->peer_count; i++)
+		fds[i] = batch->peers[i]->fd;
+	*arg = (struct shatomic_ioc_batch){
+		.size = sizeof(*arg),
 		.flags = batch->flags,
 		.op = batch->op,
 		.width = batch->width,
@@ -326,12 +328,26 @@ static int submit(const struct shatomic_region *region,
 		/* For when the kernel refuses before it writes anything. */
 		.error_row = UINT64_MAX,
 	};
-	int err = ioctl(region->fd, SHATOMIC_IOC_BATCH, &arg) ? errno : 0;
+}
 
-	batch->rows_done = arg.rows_done;
-	batch->error_row = arg.error_row;
-	batch->error_field = arg.error_field;
-	batch->limit = arg.limit;
+void shatomic_device_end(struct shatomic_batch *batch,
+			 const struct shatomic_ioc_batch *arg)
+{
+	batch->rows_done = arg->rows_done;
+	batch->error_row = arg->error_row;
+	batch->error_field = arg->error_field;
+	batch->limit = arg->limit;
+}
+
+static int run_with_fds(const struct shatomic_region *region,
+			struct shatomic_batch *batch, __s32 *fds)
+{
+	struct shatomic_ioc_batch arg;
+	int err;
+
+	shatomic_device_begin(batch, fds, &arg);
+	err = ioctl(region->fd, SHATOMIC_IOC_BATCH, &arg) ? errno : 0;
+	shatomic_device_end(batch, &arg);
 	return err ? shatomic_fail_batch(err, region, batch) : 0;
 }
 
@@ -341,6 +357,9 @@ static int run_batch(const struct shatomic_region *region,
 	__s32 few[FEW_PEERS], *fds = NULL;
 	int err;
 
+	err = shatomic_device_check_peers(region, batch);
+	if (err)
+		return err;
 	if (batch->peer_count > FEW_PEERS) {
 		fds = malloc(batch->peer_count * sizeof(*fds));
 		if (!fds) {
@@ -350,9 +369,7 @@ static int run_batch(const struct shatomic_region *region,
 	} else if (batch->peer_count) {
 		fds = few;
 	}
-	err = fill_peer_fds(region, batch, fds);
-	if (!err)
-		err = submit(region, batch, fds);
+	err = run_with_fds(region, batch, fds);
 	if (fds != few)
 		free(fds);
 	return err;

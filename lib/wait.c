@@ -102,7 +102,7 @@ static struct timespec deadline_of(const struct timespec *timeout)
 	return now;
 }
 
-static int check_timeout(const struct timespec *timeout)
+int shatomic_check_timeout(const struct timespec *timeout)
 {
 	if (timeout && (timeout->tv_sec < 0 || timeout->tv_nsec < 0 ||
 			timeout->tv_nsec >= NSEC_PER_SEC))
@@ -148,7 +148,7 @@ int shatomic_wait(const struct shatomic_region *region, uint64_t offset,
 		return shatomic_fail(EINVAL, "expected is NULL");
 	err = shatomic_check_single(region, offset, width);
 	if (!err)
-		err = check_timeout(timeout);
+		err = shatomic_check_timeout(timeout);
 	if (err)
 		return err;
 	if (timeout)
