@@ -24,7 +24,7 @@ help:
 	@echo 'make clean     remove build/'
 
 setup:
-	@tools/setup build module guest source ring
+	@tools/setup build module guest source
 	@tests/vm/kernel image >/dev/null
 
 all: setup module library command man tests
@@ -54,7 +54,7 @@ man: module command
 		build/bin/shatomic build/man
 
 tests: library
-	@tools/setup source ring
+	@tools/setup source
 	$(MAKE) -C tests KSELFTEST_DIR=$$(tools/kernel-source)/tools/testing/selftests
 	$(MAKE) -C tests KSELFTEST_DIR=$$(tools/kernel-source)/tools/testing/selftests STATIC=1
 

@@ -22,8 +22,9 @@
  * DOC: Threads and processes
  *
  * Every function may be called by many threads at once, on one region too,
- * except that shatomic_close() must be the last use of its region. After
- * fork() parent and child both have the region and each closes its own.
+ * except that shatomic_close() must be the last use of its region, and that a
+ * queue is for one thread at a time. After fork() parent and child both have
+ * the region and each closes its own; queues are the parent's alone.
  */
 
 /**
@@ -39,6 +40,7 @@
 
 #include <linux/shatomic.h>
 
+#include "shatomic/async.h"
 #include "shatomic/batch.h"
 #include "shatomic/byte_batch.h"
 #include "shatomic/file.h"
