@@ -24,7 +24,7 @@ help:
 	@echo 'make clean     remove build/'
 
 setup:
-	@tools/setup build module guest source
+	@tools/setup build module guest source tests
 	@tests/vm/kernel image >/dev/null
 
 all: setup module library command man tests
@@ -54,7 +54,7 @@ man: module command
 		build/bin/shatomic build/man
 
 tests: library
-	@tools/setup source
+	@tools/setup source tests
 	$(MAKE) -C tests KSELFTEST_DIR=$$(tools/kernel-source)/tools/testing/selftests
 	$(MAKE) -C tests KSELFTEST_DIR=$$(tools/kernel-source)/tools/testing/selftests STATIC=1
 
