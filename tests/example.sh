@@ -30,17 +30,24 @@ compile() {
 	cc -Wall -Wextra -Werror -std="$1" "$tap_dir/$2.c" -o "$tap_dir/$2" $flags
 }
 
-# A page's example as it is printed, from the page that is installed.
+# page_example WORDS NAME: the example after the line that begins so, as it is
+# printed on the page that is installed.
 page_example() {
-	sed -n '/^\.SH EXAMPLES/,/^\.fi/p' "$top/build/man/man3/shatomic.3" |
-		sed -e '1,/^\.nf/d' -e '/^\.fi/d' -e 's/^\\&//' -e 's/\\e/\\/g' >"$tap_dir/page.c"
-	[ "$(wc -l <"$tap_dir/page.c")" -ge 50 ]
+	sed -n "/^\.SH EXAMPLES/,\$p" "$top/build/man/man3/shatomic.3" |
+		sed -n "/^$1/,/^\.fi/p" |
+		sed -e '1,/^\.nf/d' -e '/^\.fi/d' -e 's/^\\&//' -e 's/\\e/\\/g' >"$tap_dir/$2.c"
+	[ "$(wc -l <"$tap_dir/$2.c")" -ge 50 ]
 }
 
 page_example_runs() {
 	LD_LIBRARY_PATH=$root/usr/lib MAN_EXAMPLE=$tap_dir/page \
 		"$top/tests/man-example.sh" | tee "$tap_dir/page.tap"
 	! grep -q '^not ok' "$tap_dir/page.tap"
+}
+
+# 100 batches of 1000 rows that add 1.
+queue_example_runs() {
+	[ "$(LD_LIBRARY_PATH=$root/usr/lib "$tap_dir/queue")" = 100000 ]
 }
 
 # Everything in it is inline or declared: it compiles as C++ too.
@@ -57,8 +64,11 @@ check "the library installs" install_there
 check "the README has an example" extract
 check "it compiles with pkg-config" compile gnu11 example
 check "it prints what the README says" prints_its_result
-check "shatomic(3) has an example" page_example
+check "shatomic(3) has an example" page_example "A counter" page
 check "it compiles with pkg-config" compile gnu11 page
 check "it does what its page says" page_example_runs
+check "and one of queues" page_example Batches queue
+check "it compiles with pkg-config" compile gnu11 queue
+check "it counts right" queue_example_runs
 check "the header is C++ as well" header_is_cpp
 finish
