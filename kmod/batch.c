@@ -44,11 +44,13 @@ struct worker {
  * @file: The region's file.
  * @self: The region.
  * @args: What the caller asked for.
+ * @columns: Where its columns are.
  * @shape: The same for the engine; its columns only tell which there are.
  * @peers: The peer regions.
  * @peer_table: Pointers to them, as the engine wants them.
  * @peer_files: Keep them.
- * @mm: Where the columns are; keeps the structure, not the address space.
+ * @mm: Where columns in user memory are, else NULL; keeps the structure, not
+ *	the address space.
  * @plan: How the rows are shared.
  * @pieces: Number of pieces: slices, or lanes.
  * @slice_rows: Rows in a slice.
@@ -69,6 +71,7 @@ struct batch {
 	struct file *file;
 	struct shatomic_memory self;
 	struct shatomic_ioc_batch args;
+	struct shatomic_columns columns;
 	struct shatomic_rows shape;
 	struct shatomic_memory *peers;
 	const struct shatomic_memory **peer_table;
@@ -103,7 +106,9 @@ static void batch_free(struct batch *batch)
 	kvfree(batch->peer_files);
 	kvfree(batch->peer_table);
 	kvfree(batch->peers);
-	mmdrop(batch->mm);
+	if (batch->mm)
+		mmdrop(batch->mm);
+	shatomic_columns_close(&batch->columns);
 	fput(batch->file);
 	kvfree(batch);
 	shatomic_uncharge_batch();
@@ -135,8 +140,9 @@ static int load_checked(struct batch *batch, struct shatomic_chunk *chunk,
 	int ret;
 
 	error->row = SHATOMIC_NO_ROW;
-	ret = shatomic_columns_load_keys(&batch->args, chunk, chunk->offsets,
-					 first, rows->count, &error->field);
+	ret = shatomic_columns_load_keys(&batch->columns, chunk,
+					 chunk->offsets, first, rows->count,
+					 &error->field);
 	if (ret)
 		return ret;
 	ret = shatomic_check_rows(&batch->self, rows, has_fields, error);
@@ -152,8 +158,8 @@ static int run_loaded(struct batch *batch, struct shatomic_chunk *chunk,
 {
 	int ret;
 
-	ret = shatomic_columns_load_values(&batch->args, chunk, first,
-					   rows->count, field);
+	ret = shatomic_columns_load_values(&batch->columns, chunk, rows, first,
+					   field);
 	if (ret)
 		return ret;
 
@@ -166,10 +172,10 @@ static int run_loaded(struct batch *batch, struct shatomic_chunk *chunk,
 	atomic64_add(rows->count, &batch->rows_done);
 
 	return lanes > 1 ?
-		       shatomic_columns_save_lane(&batch->args, chunk, first,
+		       shatomic_columns_save_lane(&batch->columns, chunk, first,
 						  rows->count, field) :
-		       shatomic_columns_save(&batch->args, chunk, first,
-					     rows->count, field);
+		       shatomic_columns_save(&batch->columns, chunk, rows,
+					     first, field);
 }
 
 static void run_range(struct batch *batch, struct shatomic_chunk *chunk,
@@ -235,32 +241,47 @@ static void finish_piece(struct batch *batch)
 		complete(&batch->done);
 }
 
+/* Whether columns can be reached from a worker. */
+static bool use_columns(struct batch *batch)
+{
+	if (!batch->mm)
+		return true;
+	/* The caller may have died, and its address space with it. */
+	if (!mmget_not_zero(batch->mm))
+		return false;
+	kthread_use_mm(batch->mm);
+	return true;
+}
+
+static void unuse_columns(struct batch *batch)
+{
+	if (!batch->mm)
+		return;
+	kthread_unuse_mm(batch->mm);
+	mmput(batch->mm);
+}
+
 static void worker_run(struct work_struct *work)
 {
 	struct worker *worker = container_of(work, struct worker, work);
 	struct batch *batch = worker->batch;
-	bool alive;
+	bool reachable;
 	u32 piece;
 
 	if (!take_piece(batch, &piece))
 		goto out;
 
-	/* The caller may have died, and its address space with it. */
-	alive = mmget_not_zero(batch->mm);
-	if (alive)
-		kthread_use_mm(batch->mm);
+	reachable = use_columns(batch);
 	do {
-		if (alive)
+		if (reachable)
 			run_piece(batch, &worker->chunk, piece);
 		else
 			fail(batch, -EFAULT, SHATOMIC_NO_ROW,
 			     SHATOMIC_FIELD_NONE);
 		finish_piece(batch);
 	} while (take_piece(batch, &piece));
-	if (alive) {
-		kthread_unuse_mm(batch->mm);
-		mmput(batch->mm);
-	}
+	if (reachable)
+		unuse_columns(batch);
 out:
 	batch_put(batch);
 }
@@ -347,6 +368,8 @@ static int batch_check_and_run(struct batch *batch)
 	bool has_fields = false;
 	int ret;
 
+	if (!batch->args.rows)
+		return 0;
 	ret = check_all(batch, &rows, &has_fields, &error);
 	if (ret) {
 		batch->error_row = error.row;
@@ -373,28 +396,6 @@ static u32 allowed_cpus(void)
 	for_each_cpu_and(cpu, cpu_online_mask, current->cpus_ptr)
 		count++;
 	return max(count, 1U);
-}
-
-/* The rows as the engine's shape: which columns there are. */
-static struct shatomic_rows shape_of(const struct shatomic_ioc_batch *args)
-{
-	return (struct shatomic_rows) {
-		.op = args->op,
-		.width = args->width,
-		.count = args->rows,
-		.ops = (void *)(uintptr_t)args->ops,
-		.widths = (void *)(uintptr_t)args->widths,
-		.offsets = (void *)(uintptr_t)args->offsets,
-		.operands = (void *)(uintptr_t)args->operands,
-		.comparands = (void *)(uintptr_t)args->comparands,
-		.masks = (void *)(uintptr_t)args->masks,
-		.comparand_masks = (void *)(uintptr_t)args->comparand_masks,
-		.results = (void *)(uintptr_t)args->results,
-		.statuses = (void *)(uintptr_t)args->statuses,
-		.peer_indexes = (void *)(uintptr_t)args->peer_indexes,
-		.peer_offsets = (void *)(uintptr_t)args->peer_offsets,
-		.peer_count = args->peer_count,
-	};
 }
 
 /* Decide on pieces and workers for a batch whose shape has been checked. */
@@ -489,8 +490,6 @@ static struct batch *batch_alloc(struct file *file,
 	shatomic_region_as_memory(file, &batch->self);
 	batch->args = *args;
 	batch->shape = *shape;
-	batch->mm = current->mm;
-	mmgrab(batch->mm);
 	batch->plan = plan;
 	batch->pieces = pieces;
 	batch->slice_rows = slice;
@@ -503,6 +502,17 @@ static struct batch *batch_alloc(struct file *file,
 		batch->workers[i].batch = batch;
 	}
 	return batch;
+}
+
+static int open_columns(struct batch *batch, u32 *field)
+{
+	int ret = shatomic_columns_open(&batch->columns, &batch->args, field);
+
+	if (ret || batch->columns.file)
+		return ret;
+	batch->mm = current->mm;
+	mmgrab(batch->mm);
+	return 0;
 }
 
 /**
@@ -523,7 +533,11 @@ int shatomic_batch_check_args(struct file *file,
 	if (!(file->f_mode & FMODE_READ))
 		return -EACCES;
 
-	ret = shatomic_check_shape(shape, args->flags, &error);
+	/* Where columns are is no matter of rows. */
+	ret = shatomic_check_shape(shape,
+				   args->flags &
+					   ~SHATOMIC_BATCH_COLUMNS_IN_REGION,
+				   &error);
 	if (ret) {
 		args->error_field = error.field;
 		return ret;
@@ -538,7 +552,7 @@ int shatomic_batch_check_args(struct file *file,
 
 static int run_batch(struct file *file, struct shatomic_ioc_batch *args)
 {
-	struct shatomic_rows shape = shape_of(args);
+	struct shatomic_rows shape = shatomic_columns_shape(args);
 	struct batch *batch;
 	int ret;
 
@@ -557,7 +571,9 @@ static int run_batch(struct file *file, struct shatomic_ioc_batch *args)
 		return -ENOMEM;
 	}
 
-	ret = load_peers(batch, &args->error_field, &args->limit);
+	ret = open_columns(batch, &args->error_field);
+	if (!ret)
+		ret = load_peers(batch, &args->error_field, &args->limit);
 	if (!ret)
 		ret = batch_check_and_run(batch);
 	/* A killed caller's workers may still be at it. */

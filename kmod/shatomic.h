@@ -7,6 +7,7 @@
 #define KMOD_SHATOMIC_H
 
 #include <linux/cred.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/limits.h>
 #include <linux/types.h>
@@ -144,18 +145,63 @@ void shatomic_solo_exit(void);
 bool shatomic_solo_run(struct file *file, struct shatomic_ioc_batch *args,
 		       int *ret);
 
-/* columns.c: a batch's columns between user memory and a chunk. */
+/* columns.c: a batch's columns, in user memory or in a region. */
+
+/**
+ * struct shatomic_columns - Where the columns of a batch are
+ * @args: The batch, whose members tell where in user memory or in the region.
+ * @file: Keeps the region, NULL when they are in user memory.
+ * @memory: The region.
+ */
+struct shatomic_columns {
+	const struct shatomic_ioc_batch *args;
+	struct file *file;
+	struct shatomic_memory memory;
+};
+
+int shatomic_columns_open_region(struct shatomic_columns *columns, u32 *field);
+
+/**
+ * shatomic_columns_open() - Find out where a batch's columns are
+ * @columns: [out] Where; shatomic_columns_close() ends it.
+ * @args: The batch, whose shape has been checked.
+ * @field: [out] On failure, which field.
+ *
+ * Return: 0, -EINVAL, -EBADF, -EACCES or -ERANGE.
+ */
+static inline int shatomic_columns_open(struct shatomic_columns *columns,
+					const struct shatomic_ioc_batch *args,
+					u32 *field)
+{
+	columns->args = args;
+	columns->file = NULL;
+	if (!(args->flags & SHATOMIC_BATCH_COLUMNS_IN_REGION) &&
+	    !(args->columns | args->reserved | args->columns_base))
+		return 0;
+	return shatomic_columns_open_region(columns, field);
+}
+
+static inline void shatomic_columns_close(struct shatomic_columns *columns)
+{
+	if (columns->file)
+		fput(columns->file);
+}
+
+struct shatomic_rows
+shatomic_columns_shape(const struct shatomic_ioc_batch *args);
 bool shatomic_columns_offsets_are_keys(const struct shatomic_ioc_batch *args);
-int shatomic_columns_load_keys(const struct shatomic_ioc_batch *args,
+int shatomic_columns_load_keys(const struct shatomic_columns *columns,
 			       struct shatomic_chunk *chunk, u64 *offsets,
 			       u64 first, u32 count, u32 *field);
-int shatomic_columns_load_values(const struct shatomic_ioc_batch *args,
-				 struct shatomic_chunk *chunk, u64 first,
-				 u32 count, u32 *field);
-int shatomic_columns_save(const struct shatomic_ioc_batch *args,
-			  const struct shatomic_chunk *chunk, u64 first,
-			  u32 count, u32 *field);
-int shatomic_columns_save_lane(const struct shatomic_ioc_batch *args,
+int shatomic_columns_load_values(const struct shatomic_columns *columns,
+				 struct shatomic_chunk *chunk,
+				 struct shatomic_rows *rows, u64 first,
+				 u32 *field);
+int shatomic_columns_save(const struct shatomic_columns *columns,
+			  const struct shatomic_chunk *chunk,
+			  const struct shatomic_rows *rows, u64 first,
+			  u32 *field);
+int shatomic_columns_save_lane(const struct shatomic_columns *columns,
 			       const struct shatomic_chunk *chunk, u64 first,
 			       u32 count, u32 *field);
 

@@ -118,22 +118,30 @@ static int check_empty(struct file *file, struct shatomic_ioc_batch *args)
 		.ops = (void *)(uintptr_t)args->ops,
 		.widths = (void *)(uintptr_t)args->widths,
 	};
+	struct shatomic_columns columns;
+	int ret;
 
-	return shatomic_batch_check_args(file, args, &shape);
+	ret = shatomic_batch_check_args(file, args, &shape);
+	if (ret)
+		return ret;
+	ret = shatomic_columns_open(&columns, args, &args->error_field);
+	shatomic_columns_close(&columns);
+	return ret;
 }
 
 static int check_rows(const struct shatomic_memory *self,
-		      struct shatomic_ioc_batch *args, struct room *room,
-		      const struct shatomic_rows *rows, bool *has_fields)
+		      struct shatomic_ioc_batch *args,
+		      const struct shatomic_columns *columns,
+		      struct room *room, const struct shatomic_rows *rows,
+		      bool *has_fields)
 {
-	struct shatomic_row_error error;
+	struct shatomic_row_error error = { .row = SHATOMIC_NO_ROW };
 	int ret;
 
-	ret = shatomic_columns_load_keys(args, &room->chunk, room->offsets, 0,
-					 args->rows, &args->error_field);
-	if (ret)
-		return ret;
-	ret = shatomic_check_rows(self, rows, has_fields, &error);
+	ret = shatomic_columns_load_keys(columns, &room->chunk, room->offsets,
+					 0, args->rows, &error.field);
+	if (!ret)
+		ret = shatomic_check_rows(self, rows, has_fields, &error);
 	if (ret) {
 		args->error_row = error.row;
 		args->error_field = error.field;
@@ -142,7 +150,8 @@ static int check_rows(const struct shatomic_memory *self,
 }
 
 static int run_rows(const struct shatomic_memory *self,
-		    struct shatomic_ioc_batch *args, struct room *room,
+		    struct shatomic_ioc_batch *args,
+		    const struct shatomic_columns *columns, struct room *room,
 		    struct shatomic_rows *rows, bool has_fields)
 {
 	u32 capacity = shatomic_chunk_capacity(args->width);
@@ -153,16 +162,16 @@ static int run_rows(const struct shatomic_memory *self,
 	for (;;) {
 		rows->count = min(left, capacity);
 		rows->ahead = left - rows->count;
-		ret = shatomic_columns_load_values(args, &room->chunk, first,
-						   rows->count, &field);
+		ret = shatomic_columns_load_values(columns, &room->chunk, rows,
+						   first, &field);
 		if (ret)
 			break;
 		ret = shatomic_run_flagged(self, rows, args->flags, has_fields);
 		if (ret)
 			break;
 		args->rows_done += rows->count;
-		ret = shatomic_columns_save(args, &room->chunk, first,
-					    rows->count, &field);
+		ret = shatomic_columns_save(columns, &room->chunk, rows, first,
+					    &field);
 		left -= rows->count;
 		if (ret || !left)
 			break;
@@ -181,6 +190,7 @@ static int check_and_run(struct file *file, struct shatomic_ioc_batch *args,
 			 struct room *room)
 {
 	struct shatomic_rows rows = rows_of(args, room);
+	struct shatomic_columns columns;
 	struct shatomic_memory self;
 	bool has_fields = false;
 	int ret;
@@ -193,10 +203,15 @@ static int check_and_run(struct file *file, struct shatomic_ioc_batch *args,
 		args->limit = SHATOMIC_LIMIT_BATCHES;
 		return -EPERM;
 	}
+	ret = shatomic_columns_open(&columns, args, &args->error_field);
+	if (ret)
+		goto out;
 	shatomic_region_as_memory(file, &self);
-	ret = check_rows(&self, args, room, &rows, &has_fields);
+	ret = check_rows(&self, args, &columns, room, &rows, &has_fields);
 	if (!ret)
-		ret = run_rows(&self, args, room, &rows, has_fields);
+		ret = run_rows(&self, args, &columns, room, &rows, has_fields);
+	shatomic_columns_close(&columns);
+out:
 	shatomic_uncharge_batch();
 	return ret;
 }

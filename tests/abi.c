@@ -45,7 +45,7 @@ PLACE_IS(shatomic_ioc_list, entries, 24);
 SIZE_IS(shatomic_ioc_region_info, 112);
 PLACE_IS(shatomic_ioc_region_info, create_flags, 24);
 PLACE_IS(shatomic_ioc_region_info, name, 48);
-SIZE_IS(shatomic_ioc_batch, 152);
+SIZE_IS(shatomic_ioc_batch, 168);
 SIZE_IS(shatomic_ioc_publish, 16);
 PLACE_IS(shatomic_ioc_batch, rows, 24);
 PLACE_IS(shatomic_ioc_batch, offsets, 48);
@@ -53,6 +53,8 @@ PLACE_IS(shatomic_ioc_batch, peers, 88);
 PLACE_IS(shatomic_ioc_batch, rows_done, 112);
 PLACE_IS(shatomic_ioc_batch, limit, 132);
 PLACE_IS(shatomic_ioc_batch, comparand_masks, 144);
+PLACE_IS(shatomic_ioc_batch, columns, 152);
+PLACE_IS(shatomic_ioc_batch, columns_base, 160);
 SIZE_IS(shatomic_uring_batch, 16);
 PLACE_IS(shatomic_uring_batch, size, 8);
 
@@ -136,7 +138,8 @@ static const struct command commands[] = {
 	  sizeof(struct shatomic_ioc_region_info), 8, true,
 	  offsetof(struct shatomic_ioc_region_info, reserved) },
 	{ "BATCH", SHATOMIC_IOC_BATCH, sizeof(struct shatomic_ioc_batch),
-	  END_OF(shatomic_ioc_batch, offsets), true, 0 },
+	  END_OF(shatomic_ioc_batch, offsets), true,
+	  offsetof(struct shatomic_ioc_batch, reserved) },
 	{ "PUBLISH", SHATOMIC_IOC_PUBLISH, sizeof(struct shatomic_ioc_publish),
 	  sizeof(struct shatomic_ioc_publish), true,
 	  offsetof(struct shatomic_ioc_publish, reserved) },
@@ -793,6 +796,328 @@ TEST_F(abi, batch_tells_bad_peers)
 	batch.peers = 8;
 	EXPECT_EQ(-1, ioctl(self->region, SHATOMIC_IOC_BATCH, &batch));
 	EXPECT_EQ(EFAULT, errno);
+}
+
+/* Columns in a region: 3 rows of each column that a batch can have. */
+struct column_bytes {
+	uint64_t offsets[3];
+	uint64_t operands[3];
+	uint64_t comparands[3];
+	uint64_t masks[3];
+	uint64_t comparand_masks[3];
+	uint64_t results[3];
+	uint64_t peer_offsets[3];
+	uint32_t peer_indexes[3];
+	uint8_t ops[3];
+	uint8_t widths[3];
+	uint8_t statuses[3];
+};
+
+#define COLUMNS_BYTES 2048
+
+/* What stands for the first byte; as good as any. */
+#define BASE 0x1000
+
+#define COLUMN(name) (BASE + offsetof(struct column_bytes, name))
+
+static struct shatomic_ioc_batch batch_in(int columns)
+{
+	return (struct shatomic_ioc_batch) {
+		.size = sizeof(struct shatomic_ioc_batch),
+		.flags = SHATOMIC_BATCH_COLUMNS_IN_REGION,
+		.rows = 3,
+		.columns = columns,
+		.columns_base = BASE,
+		.ops = COLUMN(ops),
+		.widths = COLUMN(widths),
+		.offsets = COLUMN(offsets),
+		.operands = COLUMN(operands),
+		.comparands = COLUMN(comparands),
+		.results = COLUMN(results),
+		.statuses = COLUMN(statuses),
+		.peer_indexes = COLUMN(peer_indexes),
+		.peer_offsets = COLUMN(peer_offsets),
+		.masks = COLUMN(masks),
+		.comparand_masks = COLUMN(comparand_masks),
+	};
+}
+
+static void *map_columns(int columns)
+{
+	return mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, columns, 0);
+}
+
+static void fill_columns(struct column_bytes *bytes)
+{
+	unsigned int i;
+
+	for (i = 0; i < 3; i++) {
+		bytes->offsets[i] = 8;
+		bytes->operands[i] = i + 1;
+		bytes->ops[i] = SHATOMIC_OP_FETCH_AND_ADD;
+		bytes->widths[i] = 8;
+		bytes->results[i] = 99;
+		bytes->statuses[i] = 99;
+	}
+}
+
+/* The kinds of batches that the kernel runs apart: without peers and with. */
+static void with_peers(struct shatomic_ioc_batch *batch, int32_t *peer)
+{
+	batch->peers = (uintptr_t)peer;
+	batch->peer_count = 1;
+}
+
+TEST_F(abi, columns_lie_in_a_region)
+{
+	int columns = create_region(self->device, COLUMNS_BYTES), with;
+	struct column_bytes *bytes = map_columns(columns);
+	struct shatomic_ioc_batch batch;
+	uint64_t word;
+
+	ASSERT_NE(MAP_FAILED, bytes);
+	for (with = 0; with < 2; with++) {
+		fill_columns(bytes);
+		word = 10;
+		ASSERT_EQ(8, pwrite(self->region, &word, 8, 8));
+		batch = batch_in(columns);
+		if (with)
+			with_peers(&batch, &self->region);
+		EXPECT_EQ(0, ioctl(self->region, SHATOMIC_IOC_BATCH, &batch));
+		EXPECT_EQ(3, batch.rows_done);
+		EXPECT_EQ(SHATOMIC_FIELD_NONE, batch.error_field);
+		EXPECT_EQ(10, bytes->results[0]);
+		EXPECT_EQ(11, bytes->results[1]);
+		EXPECT_EQ(13, bytes->results[2]);
+		EXPECT_EQ(SHATOMIC_ROW_DONE, bytes->statuses[2]);
+		ASSERT_EQ(8, pread(self->region, &word, 8, 8));
+		EXPECT_EQ(16, word);
+	}
+
+	/* To the last byte, and from any number on that is not 0. */
+	batch = batch_in(columns);
+	batch.columns_base = (uint64_t)-BASE;
+	batch.ops = batch.columns_base + COLUMN(ops) - BASE;
+	batch.widths = batch.columns_base + COLUMN(widths) - BASE;
+	batch.offsets = batch.columns_base + COLUMN(offsets) - BASE;
+	batch.operands = batch.columns_base + COLUMN(operands) - BASE;
+	batch.comparands = 0;
+	batch.masks = 0;
+	batch.comparand_masks = 0;
+	batch.peer_indexes = 0;
+	batch.peer_offsets = 0;
+	batch.results = batch.columns_base + COLUMNS_BYTES - 3 * 8;
+	batch.statuses = 0;
+	EXPECT_EQ(0, ioctl(self->region, SHATOMIC_IOC_BATCH, &batch));
+	EXPECT_EQ(19, ((uint64_t *)bytes)[COLUMNS_BYTES / 8 - 1]);
+	EXPECT_EQ(0, ((uint64_t *)bytes)[COLUMNS_BYTES / 8]);
+	munmap(bytes, 4096);
+	close(columns);
+}
+
+/* Where a column is wrong, by itself. */
+static const struct {
+	size_t member;
+	uint64_t value;
+	int err;
+	uint32_t field;
+} misplaced[] = {
+#define MISPLACED(name, value, err, field)                                    \
+	{ offsetof(struct shatomic_ioc_batch, name), value, err,              \
+	  SHATOMIC_FIELD_##field }
+#define OUTSIDE(name, entry, field)                                           \
+	MISPLACED(name, BASE - (entry), ERANGE, field),                       \
+	MISPLACED(name, 8, ERANGE, field),                                    \
+	MISPLACED(name, UINT64_MAX - 7, ERANGE, field),                       \
+	MISPLACED(name, BASE + COLUMNS_BYTES, ERANGE, field),                 \
+	MISPLACED(name, BASE + COLUMNS_BYTES - 2 * (entry), ERANGE, field)
+#define MISALIGNED(name, entry, field)                                        \
+	MISPLACED(name, COLUMN(name) + 1, EINVAL, field),                     \
+	MISPLACED(name, COLUMN(name) + (entry) / 2, EINVAL, field)
+	OUTSIDE(ops, 1, OP),
+	OUTSIDE(widths, 1, WIDTH),
+	OUTSIDE(offsets, 8, OFFSETS),
+	MISALIGNED(offsets, 8, OFFSETS),
+	OUTSIDE(operands, 8, OPERANDS),
+	MISALIGNED(operands, 8, OPERANDS),
+	OUTSIDE(comparands, 8, COMPARANDS),
+	MISALIGNED(comparands, 8, COMPARANDS),
+	OUTSIDE(masks, 8, MASKS),
+	MISALIGNED(masks, 8, MASKS),
+	OUTSIDE(comparand_masks, 8, COMPARAND_MASKS),
+	MISALIGNED(comparand_masks, 8, COMPARAND_MASKS),
+	OUTSIDE(results, 8, RESULTS),
+	MISALIGNED(results, 8, RESULTS),
+	OUTSIDE(statuses, 1, STATUSES),
+	OUTSIDE(peer_indexes, 4, PEER_INDEXES),
+	MISALIGNED(peer_indexes, 4, PEER_INDEXES),
+	OUTSIDE(peer_offsets, 8, PEER_OFFSETS),
+	MISALIGNED(peer_offsets, 8, PEER_OFFSETS),
+};
+
+/* The batch is refused for @field as a whole, and changes nothing. */
+static void expect_refused(struct __test_metadata *_metadata,
+			   FIXTURE_DATA(abi) *self,
+			   struct shatomic_ioc_batch batch, int err,
+			   uint32_t field)
+{
+	struct shatomic_ioc_batch tried;
+	uint64_t word;
+	int with;
+
+	for (with = 0; with < 2; with++) {
+		tried = batch;
+		if (with)
+			with_peers(&tried, &self->region);
+		EXPECT_EQ(-1, ioctl(self->region, SHATOMIC_IOC_BATCH, &tried));
+		EXPECT_EQ(err, errno);
+		EXPECT_EQ(field, tried.error_field);
+		EXPECT_EQ(UINT64_MAX, tried.error_row);
+		EXPECT_EQ(0, tried.rows_done);
+		EXPECT_EQ(8, pread(self->region, &word, 8, 8));
+		EXPECT_EQ(0, word);
+	}
+}
+
+TEST_F(abi, columns_that_are_misplaced)
+{
+	int columns = create_region(self->device, COLUMNS_BYTES);
+	struct column_bytes *bytes = map_columns(columns);
+	struct shatomic_ioc_batch batch;
+	unsigned int i;
+
+	ASSERT_NE(MAP_FAILED, bytes);
+	fill_columns(bytes);
+	for (i = 0; i < COUNT_OF(misplaced); i++) {
+		batch = batch_in(columns);
+		memcpy((char *)&batch + misplaced[i].member,
+		       &misplaced[i].value, sizeof(misplaced[i].value));
+		expect_refused(_metadata, self, batch, misplaced[i].err,
+			       misplaced[i].field);
+	}
+	EXPECT_EQ(99, bytes->results[0]);
+
+	/* Rows of so many bytes that their sum is small again. */
+	batch = batch_in(columns);
+	batch.rows = (1ULL << 61) + 1;
+	EXPECT_EQ(-1, ioctl(self->region, SHATOMIC_IOC_BATCH, &batch));
+	EXPECT_EQ(EPERM, errno);
+	EXPECT_EQ(SHATOMIC_FIELD_ROWS, batch.error_field);
+
+	/* Without rows there is nothing that could be misplaced. */
+	batch = batch_in(columns);
+	batch.rows = 0;
+	batch.offsets = 8;
+	batch.results = UINT64_MAX - 7;
+	EXPECT_EQ(0, ioctl(self->region, SHATOMIC_IOC_BATCH, &batch));
+	with_peers(&batch, &self->region);
+	EXPECT_EQ(0, ioctl(self->region, SHATOMIC_IOC_BATCH, &batch));
+	munmap(bytes, 4096);
+	close(columns);
+}
+
+/* Halves of doubles are aligned as words are; there are two a row. */
+TEST_F(abi, columns_of_doubles)
+{
+	int columns = create_region(self->device, COLUMNS_BYTES);
+	struct column_bytes *bytes = map_columns(columns);
+	struct shatomic_ioc_batch batch = batch_in(columns);
+	struct shatomic_ioc_info info = { .size = sizeof(info) };
+
+	ASSERT_NE(MAP_FAILED, bytes);
+	ASSERT_EQ(0, ioctl(self->device, SHATOMIC_IOC_INFO, &info));
+	if (!(info.op_widths[SHATOMIC_OP_GET] >> 15)) {
+		TH_LOG("this machine has no words of 16 bytes");
+		return;
+	}
+	batch.op = SHATOMIC_OP_GET;
+	batch.width = 16;
+	batch.ops = 0;
+	batch.widths = 0;
+	batch.results = BASE + COLUMNS_BYTES - 3 * 16 + 8;
+	expect_refused(_metadata, self, batch, ERANGE, SHATOMIC_FIELD_RESULTS);
+	batch.results -= 16;
+	EXPECT_EQ(0, ioctl(self->region, SHATOMIC_IOC_BATCH, &batch));
+	munmap(bytes, 4096);
+	close(columns);
+}
+
+static int reopen(int fd, int flags)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, flags | O_CLOEXEC);
+}
+
+TEST_F(abi, columns_that_may_not_be_used)
+{
+	int columns = create_region(self->device, COLUMNS_BYTES), other;
+	struct column_bytes *bytes = map_columns(columns);
+	struct shatomic_ioc_batch batch;
+	uint64_t word;
+
+	ASSERT_NE(MAP_FAILED, bytes);
+	fill_columns(bytes);
+	expect_refused(_metadata, self, batch_in(-1), EBADF,
+		       SHATOMIC_FIELD_COLUMNS);
+	expect_refused(_metadata, self, batch_in(self->device), EBADF,
+		       SHATOMIC_FIELD_COLUMNS);
+	other = memfd_create("other", MFD_CLOEXEC);
+	ASSERT_EQ(0, ftruncate(other, 4096));
+	expect_refused(_metadata, self, batch_in(other), EBADF,
+		       SHATOMIC_FIELD_COLUMNS);
+	batch = batch_in(other);
+	batch.rows = 0;
+	expect_refused(_metadata, self, batch, EBADF, SHATOMIC_FIELD_COLUMNS);
+	close(other);
+
+	other = reopen(columns, O_WRONLY);
+	ASSERT_LE(0, other);
+	expect_refused(_metadata, self, batch_in(other), EACCES,
+		       SHATOMIC_FIELD_COLUMNS);
+	close(other);
+
+	other = reopen(columns, O_RDONLY);
+	ASSERT_LE(0, other);
+	batch = batch_in(other);
+	expect_refused(_metadata, self, batch, EACCES, SHATOMIC_FIELD_RESULTS);
+	batch.results = 0;
+	expect_refused(_metadata, self, batch, EACCES, SHATOMIC_FIELD_STATUSES);
+	batch.statuses = 0;
+	EXPECT_EQ(0, ioctl(self->region, SHATOMIC_IOC_BATCH, &batch));
+	EXPECT_EQ(8, pread(self->region, &word, 8, 8));
+	EXPECT_EQ(6, word);
+	EXPECT_EQ(99, bytes->results[0]);
+	EXPECT_EQ(99, bytes->statuses[0]);
+	close(other);
+	munmap(bytes, 4096);
+	close(columns);
+}
+
+/* Fields that mean nothing without the flag. */
+TEST_F(abi, columns_in_user_memory_have_no_region)
+{
+	struct column_bytes bytes;
+	struct shatomic_ioc_batch batch;
+
+	memset(&bytes, 0, sizeof(bytes));
+	fill_columns(&bytes);
+	batch = (struct shatomic_ioc_batch){
+		.size = sizeof(batch), .op = SHATOMIC_OP_FETCH_AND_ADD,
+		.width = 8, .rows = 3, .offsets = (uintptr_t)bytes.offsets,
+		.operands = (uintptr_t)bytes.operands,
+	};
+	batch.columns = self->region;
+	expect_refused(_metadata, self, batch, EINVAL, SHATOMIC_FIELD_COLUMNS);
+	batch.columns = 0;
+	batch.columns_base = 1ULL << 32;
+	expect_refused(_metadata, self, batch, EINVAL, SHATOMIC_FIELD_COLUMNS);
+	batch.columns_base = 0;
+	batch.reserved = 1;
+	expect_refused(_metadata, self, batch, EINVAL, SHATOMIC_FIELD_RESERVED);
+	batch.reserved = 0;
+	EXPECT_EQ(0, ioctl(self->region, SHATOMIC_IOC_BATCH, &batch));
 }
 
 /* A descriptor opened anew by way of /proc, with less than the first had. */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Columns that another thread changes while the kernel runs the batch: no row
- * may use what was not checked. One entry of a column turns between a value
+ * Columns that another thread changes while the kernel runs the batch, be they
+ * in user memory or in a region, which the kernel reads in place: no row may
+ * use what was not checked. One entry of a column turns between a value
  * that is right and one that is not; each batch runs or is refused for just
  * that, and what the wrong value leads to stays as it was.
  */
@@ -32,6 +33,8 @@ FIXTURE(changing)
 	int device;
 	int region;
 	int peers[2];
+	int columns; /* the region that columns are in, or -1 */
+	unsigned char *columns_memory;
 	unsigned char *memory;
 	unsigned char *peer_memory[2];
 	uint8_t *ops;
@@ -42,10 +45,21 @@ FIXTURE(changing)
 	uint64_t *peer_offsets;
 };
 
-static int create_region(int device)
+FIXTURE_VARIANT(changing)
+{
+	bool in_region;
+};
+
+FIXTURE_VARIANT_ADD(changing, in_user_memory) { .in_region = false };
+FIXTURE_VARIANT_ADD(changing, in_a_region) { .in_region = true };
+
+/* The columns, those with the largest entries first. */
+#define COLUMNS_BYTES (MAX_ROWS * (8 + 8 + 8 + 4 + 1 + 1))
+
+static int create_region(int device, size_t size)
 {
 	struct shatomic_ioc_create create = { .size = sizeof(create),
-					      .region_size = REGION_BYTES };
+					      .region_size = size };
 
 	return ioctl(device, SHATOMIC_IOC_CREATE, &create) ? -1 : create.fd;
 }
@@ -64,19 +78,28 @@ static int reopen_to_read(int fd)
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
+static void *next_column(unsigned char **memory, size_t entry_size)
+{
+	void *column = *memory;
+
+	*memory += MAX_ROWS * entry_size;
+	return column;
+}
+
 FIXTURE_SETUP(changing)
 {
+	unsigned char *next;
 	unsigned int i;
 	int fd;
 
 	self->device = open(DEVICE, O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, self->device);
-	self->region = create_region(self->device);
+	self->region = create_region(self->device, REGION_BYTES);
 	ASSERT_LE(0, self->region);
 	self->memory = map_page(self->region);
 	ASSERT_NE(MAP_FAILED, self->memory);
 	for (i = 0; i < 2; i++) {
-		fd = create_region(self->device);
+		fd = create_region(self->device, REGION_BYTES);
 		ASSERT_LE(0, fd);
 		self->peer_memory[i] = map_page(fd);
 		ASSERT_NE(MAP_FAILED, self->peer_memory[i]);
@@ -84,22 +107,30 @@ FIXTURE_SETUP(changing)
 		ASSERT_LE(0, self->peers[i]);
 		close(fd);
 	}
-	self->ops = calloc(MAX_ROWS, 1);
-	self->widths = calloc(MAX_ROWS, 1);
-	self->offsets = calloc(MAX_ROWS, 8);
-	self->operands = calloc(MAX_ROWS, 8);
-	self->peer_indexes = calloc(MAX_ROWS, 4);
-	self->peer_offsets = calloc(MAX_ROWS, 8);
+	self->columns = -1;
+	if (variant->in_region) {
+		self->columns = create_region(self->device, COLUMNS_BYTES);
+		ASSERT_LE(0, self->columns);
+	}
+	self->columns_memory = mmap(NULL, COLUMNS_BYTES,
+				    PROT_READ | PROT_WRITE,
+				    variant->in_region ?
+					    MAP_SHARED :
+					    MAP_PRIVATE | MAP_ANONYMOUS,
+				    self->columns, 0);
+	ASSERT_NE(MAP_FAILED, self->columns_memory);
+	next = self->columns_memory;
+	self->offsets = next_column(&next, 8);
+	self->operands = next_column(&next, 8);
+	self->peer_offsets = next_column(&next, 8);
+	self->peer_indexes = next_column(&next, 4);
+	self->ops = next_column(&next, 1);
+	self->widths = next_column(&next, 1);
 }
 
 FIXTURE_TEARDOWN(changing)
 {
-	free(self->ops);
-	free(self->widths);
-	free(self->offsets);
-	free(self->operands);
-	free(self->peer_indexes);
-	free(self->peer_offsets);
+	munmap(self->columns_memory, COLUMNS_BYTES);
 }
 
 /* Who turns an entry of so many bytes. */
@@ -208,6 +239,11 @@ static void make_rows(FIXTURE_DATA(changing) *self,
 		.offsets = (uintptr_t)self->offsets,
 		.operands = (uintptr_t)self->operands,
 	};
+	if (self->columns >= 0) {
+		batch->flags = SHATOMIC_BATCH_COLUMNS_IN_REGION;
+		batch->columns = self->columns;
+		batch->columns_base = (uintptr_t)self->columns_memory;
+	}
 }
 
 /* Sizes of batches: of one copy of the rows, of several, for several CPUs. */
@@ -423,6 +459,94 @@ TEST_F_TIMEOUT(changing, a_peer_offset, 120)
 	run_beside(_metadata, self, batch, turner, ERANGE,
 		   SHATOMIC_FIELD_PEER_OFFSETS);
 	expect_peers(_metadata, self);
+}
+
+/*
+ * A batch may lie in its own region and write to its own columns. The first of
+ * its rows puts offsets behind the end of the region into all that follow; they
+ * are either not read again, or seen to have become wrong.
+ */
+static void run_over_itself(struct __test_metadata *_metadata,
+			    FIXTURE_DATA(changing) *self, bool has_widths)
+{
+	uint64_t size = 16UL * MAX_ROWS + 2048, *words, *offsets, *operands, i;
+	int region = create_region(self->device, size);
+	struct shatomic_ioc_batch batch = {
+		.size = sizeof(batch), .op = SHATOMIC_OP_SET,
+		.width = has_widths ? 0 : 8, .rows = MAX_ROWS,
+		.flags = SHATOMIC_BATCH_COLUMNS_IN_REGION, .columns = region,
+		.parallelism = 1,
+	};
+	size_t mapped = (size + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1UL);
+
+	ASSERT_LE(0, region);
+	words = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_SHARED, region,
+		     0);
+	ASSERT_NE(MAP_FAILED, words);
+	offsets = words;
+	operands = words + MAX_ROWS;
+	for (i = 0; i < MAX_ROWS; i++) {
+		offsets[i] = 8 * (i + 1) % (8 * MAX_ROWS);
+		operands[i] = size + i % 4 * 8;
+	}
+	batch.columns_base = (uintptr_t)words;
+	batch.offsets = (uintptr_t)offsets;
+	batch.operands = (uintptr_t)operands;
+	if (has_widths) {
+		memset(self->widths, 8, MAX_ROWS);
+		memcpy(words + 2 * MAX_ROWS, self->widths, 2048);
+		batch.rows = 2048;
+		batch.widths = (uintptr_t)(words + 2 * MAX_ROWS);
+	}
+	if (ioctl(region, SHATOMIC_IOC_BATCH, &batch)) {
+		EXPECT_EQ(ERANGE, errno);
+		EXPECT_EQ(SHATOMIC_FIELD_OFFSETS, batch.error_field);
+		EXPECT_TRUE(has_widths);
+	} else {
+		EXPECT_FALSE(has_widths);
+		EXPECT_EQ(batch.rows, batch.rows_done);
+	}
+	for (i = size / 8; i < mapped / 8; i++)
+		EXPECT_EQ(0, words[i]);
+	munmap(words, mapped);
+	close(region);
+}
+
+TEST_F(changing, a_batch_over_its_own_offsets)
+{
+	run_over_itself(_metadata, self, false);
+	run_over_itself(_metadata, self, true);
+}
+
+/* Values may be any at any time: words show one of them, and no others change. */
+TEST_F_TIMEOUT(changing, an_operand, 120)
+{
+	struct turner turner = { .entry = self->operands, .size = 8,
+				 .right = 1, .wrong = 3 };
+	struct attempt attempt = { ._metadata = _metadata, .self = self,
+				   .turner = &turner };
+	pthread_t thread;
+	unsigned int i, k;
+
+	make_rows(self, &attempt.batch, SHATOMIC_OP_FETCH_AND_OR, 1);
+	attempt.batch.results = (uintptr_t)self->peer_offsets;
+	for (i = 0; i < COUNT_OF(counts); i++) {
+		attempt.batch.rows = counts[i];
+		turner.entry = self->operands + counts[i] - 50;
+		turner.stop = false;
+		ASSERT_EQ(0, pthread_create(&thread, NULL, turn, &turner));
+		for (k = 0; k < 200; k++)
+			EXPECT_TRUE(attempt_once(&attempt));
+		__atomic_store_n(&turner.stop, true, __ATOMIC_RELEASE);
+		pthread_join(thread, NULL);
+		for (k = 0; k < WORDS; k++) {
+			uint64_t *word = (uint64_t *)(self->memory + 16 * k);
+
+			EXPECT_EQ(1, *word & ~2ULL);
+			*word = 1;
+		}
+	}
+	expect_page(_metadata, self->memory, 1);
 }
 
 TEST_HARNESS_MAIN

@@ -248,6 +248,54 @@ TEST_F(uring, same_as_by_ioctl)
 	}
 }
 
+/* Bytes that a column takes in a region of them: whole pages. */
+#define COLUMN_BYTES ((MAX_ROWS * 8 + 4095UL) & ~4095UL)
+
+/* Put a side's columns into a region instead; returns that, or -1. */
+static int move_columns(struct side *side)
+{
+	int columns = create_region(4 * COLUMN_BYTES);
+	unsigned char *memory = new_memory(4 * COLUMN_BYTES, columns);
+
+	if (columns < 0 || !memory)
+		return -1;
+	munmap(side->offsets, MAX_ROWS * 8);
+	munmap(side->operands, MAX_ROWS * 8);
+	munmap(side->results, MAX_ROWS * 8);
+	munmap(side->ops, MAX_ROWS);
+	side->offsets = (uint64_t *)memory;
+	side->operands = (uint64_t *)(memory + COLUMN_BYTES);
+	side->results = (uint64_t *)(memory + 2 * COLUMN_BYTES);
+	side->ops = memory + 3 * COLUMN_BYTES;
+	return columns;
+}
+
+TEST_F(uring, columns_in_a_region)
+{
+	static const unsigned int counts[] = { 1, 256, 4096, MAX_ROWS };
+	struct side *one = &self->by_ioctl, *other = &self->by_ring;
+	int columns = move_columns(other);
+	unsigned int i;
+
+	ASSERT_LE(0, columns);
+	for (i = 0; i < 2 * COUNT_OF(counts); i++) {
+		unsigned int rows = counts[i / 2];
+
+		fill(one, rows, i % 2);
+		fill_alike(other, one);
+		other->batch.flags = SHATOMIC_BATCH_COLUMNS_IN_REGION;
+		other->batch.columns = columns;
+		other->batch.columns_base = (uintptr_t)other->offsets;
+		ASSERT_EQ(0, run_by_ioctl(one));
+		ASSERT_EQ(rows, run_by_ring(self)) TH_LOG("%u rows", rows);
+		EXPECT_EQ(0, memcmp(one->results, other->results, MAX_ROWS * 8));
+		ASSERT_EQ(0, memcmp(one->words, other->words, REGION_SIZE));
+	}
+	close(columns);
+	EXPECT_EQ(-EBADF, run_by_ring(self));
+	EXPECT_EQ(SHATOMIC_FIELD_COLUMNS, other->batch.error_field);
+}
+
 /* A row that is wrong: nothing runs, and the structure says which. */
 TEST_F(uring, errors_of_rows_are_those_of_ioctl)
 {

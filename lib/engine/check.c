@@ -154,6 +154,58 @@ int shatomic_check_shape(const struct shatomic_rows *rows, __u32 flags,
 	return error->field == SHATOMIC_FIELD_NONE ? 0 : -EINVAL;
 }
 
+int shatomic_check_columns(const struct shatomic_rows *rows, __u64 base,
+			   __u64 size, bool writable,
+			   struct shatomic_row_error *error)
+{
+	const __u32 value_size = sizeof(__u64) *
+				 shatomic_value_entries(rows->width);
+	const struct {
+		const void *entries;
+		__u32 entry_size;
+		__u32 field;
+		bool is_written;
+	} columns[] = {
+		{ rows->ops, 1, SHATOMIC_FIELD_OP, false },
+		{ rows->widths, 1, SHATOMIC_FIELD_WIDTH, false },
+		{ rows->offsets, 8, SHATOMIC_FIELD_OFFSETS, false },
+		{ rows->operands, value_size, SHATOMIC_FIELD_OPERANDS, false },
+		{ rows->comparands, value_size, SHATOMIC_FIELD_COMPARANDS,
+		  false },
+		{ rows->masks, value_size, SHATOMIC_FIELD_MASKS, false },
+		{ rows->comparand_masks, value_size,
+		  SHATOMIC_FIELD_COMPARAND_MASKS, false },
+		{ rows->results, value_size, SHATOMIC_FIELD_RESULTS, true },
+		{ rows->statuses, 1, SHATOMIC_FIELD_STATUSES, true },
+		{ rows->peer_indexes, 4, SHATOMIC_FIELD_PEER_INDEXES, false },
+		{ rows->peer_offsets, 8, SHATOMIC_FIELD_PEER_OFFSETS, false },
+	};
+	__u32 i, align;
+	__u64 at;
+
+	error->row = SHATOMIC_NO_ROW;
+	/* Without rows there is no entry that could be elsewhere. */
+	if (!rows->count)
+		return 0;
+	for (i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
+		if (!columns[i].entries)
+			continue;
+		error->field = columns[i].field;
+		/* What is below the base is far beyond the end. */
+		at = (unsigned long)columns[i].entries - base;
+		if (at > size ||
+		    rows->count > (size - at) / columns[i].entry_size)
+			return -ERANGE;
+		/* The halves of a double need no more than a word does. */
+		align = columns[i].entry_size > 8 ? 8 : columns[i].entry_size;
+		if (at & (align - 1))
+			return -EINVAL;
+		if (columns[i].is_written && !writable)
+			return -EACCES;
+	}
+	return 0;
+}
+
 static int check_peer(const struct shatomic_rows *rows, __u64 i, __u32 traits,
 		      __u32 width, __u32 *field)
 {

@@ -142,6 +142,21 @@ int shatomic_check_shape(const struct shatomic_rows *rows, __u32 flags,
 			 struct shatomic_row_error *error);
 
 /**
+ * shatomic_check_columns() - Check that columns lie in one piece of memory
+ * @rows: The rows, whose shape has been checked; of the columns only the
+ *	addresses are looked at, which may be any numbers.
+ * @base: The address of its first byte, in the same numbers.
+ * @size: Its size in bytes.
+ * @writable: Whether it may be written to.
+ * @error: [out] What is wrong.
+ *
+ * Return: 0, -ERANGE, -EINVAL for entries that are not aligned, or -EACCES.
+ */
+int shatomic_check_columns(const struct shatomic_rows *rows, __u64 base,
+			   __u64 size, bool writable,
+			   struct shatomic_row_error *error);
+
+/**
  * shatomic_check_rows() - Check each row
  * @self: The region they are for.
  * @rows: The rows, whose shape has been checked.
@@ -274,9 +289,9 @@ struct shatomic_rows shatomic_chunk_rows(struct shatomic_chunk *chunk,
 
 /**
  * shatomic_chunk_keep_lane() - Keep only the rows of one lane
- * @chunk: The chunk; its kept rows move to the front, in order.
- * @rows: Its rows, from shatomic_chunk_rows(); @count becomes that of the rows
- *	kept.
+ * @chunk: The chunk; the rows kept come to its front, in order.
+ * @rows: The rows, whose values may be in the chunk or elsewhere and whose
+ *	other columns are in it; they become those kept, all in the chunk.
  * @lane: The lane, 0 to @lanes - 1.
  * @lanes: Number of lanes.
  */

@@ -106,14 +106,14 @@ struct shatomic_rows shatomic_chunk_rows(struct shatomic_chunk *chunk,
 	return rows;
 }
 
-/* Move a row's value, of so many entries, to where the row is kept. */
-static inline void keep_value(__u64 *column, __u32 to, __u32 from,
-			      __u32 entries)
+/* Put a row's value, of so many entries, to where the row is kept. */
+static inline void keep_value(__u64 *kept, const __u64 *column, __u32 to,
+			      __u32 from, __u32 entries)
 {
 	__u32 i;
 
 	for (i = 0; column && i < entries; i++)
-		column[to * entries + i] = column[from * entries + i];
+		kept[to * entries + i] = column[from * entries + i];
 }
 
 void shatomic_chunk_keep_lane(struct shatomic_chunk *chunk,
@@ -132,14 +132,13 @@ void shatomic_chunk_keep_lane(struct shatomic_chunk *chunk,
 			chunk->ops[kept] = chunk->ops[i];
 		if (rows->widths)
 			chunk->widths[kept] = chunk->widths[i];
-		keep_value(rows->operands ? chunk->operands : NULL, kept, i,
+		keep_value(chunk->operands, rows->operands, kept, i, entries);
+		keep_value(chunk->comparands, rows->comparands, kept, i,
 			   entries);
-		keep_value(rows->comparands ? chunk->comparands : NULL, kept,
+		keep_value(chunk->masks, rows->masks, kept, i, entries);
+		keep_value(chunk->comparand_masks, rows->comparand_masks, kept,
 			   i, entries);
-		keep_value(rows->masks ? chunk->masks : NULL, kept, i, entries);
-		keep_value(rows->comparand_masks ? chunk->comparand_masks :
-						   NULL, kept, i, entries);
 		kept++;
 	}
-	rows->count = kept;
+	*rows = shatomic_chunk_rows(chunk, rows, kept);
 }

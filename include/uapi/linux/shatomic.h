@@ -188,6 +188,7 @@ enum shatomic_row_status {
  * @SHATOMIC_FIELD_RESERVED: a reserved field
  * @SHATOMIC_FIELD_MASKS: masks
  * @SHATOMIC_FIELD_COMPARAND_MASKS: comparand_masks
+ * @SHATOMIC_FIELD_COLUMNS: columns or columns_base
  */
 enum shatomic_field {
 	SHATOMIC_FIELD_NONE		= 0,
@@ -210,6 +211,7 @@ enum shatomic_field {
 	SHATOMIC_FIELD_RESERVED		= 17,
 	SHATOMIC_FIELD_MASKS		= 18,
 	SHATOMIC_FIELD_COMPARAND_MASKS	= 19,
+	SHATOMIC_FIELD_COLUMNS		= 20,
 };
 
 /**
@@ -479,10 +481,12 @@ struct shatomic_ioc_publish {
  *	operation on a mapped page, and a lock that held up batches would be
  *	paid for by each of them, and let one that waits for a page fault hold
  *	up its readers.
+ * @SHATOMIC_BATCH_COLUMNS_IN_REGION: The columns lie in the region @columns.
  */
 enum shatomic_batch_flags {
-	SHATOMIC_BATCH_UNORDERED	= 1 << 0,
-	SHATOMIC_BATCH_SNAPSHOT		= 1 << 1,
+	SHATOMIC_BATCH_UNORDERED		= 1 << 0,
+	SHATOMIC_BATCH_SNAPSHOT			= 1 << 1,
+	SHATOMIC_BATCH_COLUMNS_IN_REGION	= 1 << 2,
 };
 
 /* Most peer regions of one batch. */
@@ -536,11 +540,31 @@ enum shatomic_batch_flags {
  *	operation may change. Needed when any row's operation has a mask.
  * @comparand_masks: Column of __u64, in the same form: which bits it compares.
  *	Needed when any row is a masked_compare_and_set_value.
+ * @columns: With SHATOMIC_BATCH_COLUMNS_IN_REGION the descriptor of the region
+ *	that all columns lie in, open for reading, and for writing when there
+ *	are @results or @statuses; it may be that of the batch's own region.
+ *	Else 0.
+ * @reserved: Must be 0.
+ * @columns_base: With SHATOMIC_BATCH_COLUMNS_IN_REGION what stands for the
+ *	first byte of that region: a column begins as many bytes into it as its
+ *	member exceeds @columns_base. It need not be an address; for who has
+ *	mapped the region it is where, and members are addresses as ever. Else
+ *	0.
  *
  * The whole batch is checked before its first row runs: when a row is wrong,
- * nothing has changed. Columns that lie in user memory must stay as they are
- * until the call returns; the kernel checks again what it reads again, and
- * stops at a row that has become wrong.
+ * nothing has changed. Columns must stay as they are until the call returns;
+ * the kernel checks again what it reads again, and stops at a row that has
+ * become wrong.
+ *
+ * The kernel copies columns from and to user memory. Those in a region it uses
+ * where they are but for what rows are checked by, which it copies before.
+ * There a column that is not all inside the region is ERANGE, one whose first
+ * entry is not aligned to its size, up to 8, EINVAL, and one that would have to
+ * be written to a region open read-only EACCES, each with @error_field and
+ * without @error_row. Operands, comparands and masks that change while the
+ * batch runs, by one of its rows or by others, are what they were at one time
+ * or another, maybe not the same for all that comes of a row; no word changes
+ * but those that rows are on.
  *
  * Rows run in row order when the batch has no more than slice_rows rows, when
  * @parallelism is 1, and when a row's operation has a peer. Else up to
@@ -577,6 +601,9 @@ struct shatomic_ioc_batch {
 	__u32 limit;
 	__u64 masks;
 	__u64 comparand_masks;
+	__s32 columns;
+	__u32 reserved;
+	__u64 columns_base;
 };
 
 /**
