@@ -46,6 +46,10 @@ int shatomic_prepare_batch(const struct shatomic_region *region,
 	batch->limit = SHATOMIC_LIMIT_NONE;
 	if (!region)
 		return shatomic_fail(EINVAL, "region is NULL");
+	/* It is the backend's, who knows a descriptor. */
+	if (batch->flags & SHATOMIC_BATCH_COLUMNS_IN_REGION)
+		return fail_field(EOPNOTSUPP, region, batch,
+				  SHATOMIC_FIELD_FLAGS);
 	return check_peers(region, batch);
 }
 
@@ -60,6 +64,25 @@ static int run(const struct shatomic_region *region,
 	shatomic_run_parallel(&region->memory, rows, batch->flags, has_fields,
 			      batch->parallelism);
 	return 0;
+}
+
+static int check_rows(const struct shatomic_region *region,
+		      const struct shatomic_batch *batch,
+		      const struct shatomic_rows *rows, bool *has_fields,
+		      struct shatomic_row_error *error)
+{
+	const struct shatomic_memory *columns;
+	int err;
+
+	err = shatomic_check_shape(rows, batch->flags, error);
+	if (!err && batch->columns) {
+		columns = &batch->columns->memory;
+		err = shatomic_check_columns(rows, (uintptr_t)columns->base,
+					     columns->size, columns->writable,
+					     error);
+	}
+	return err ? err : shatomic_check_rows(&region->memory, rows,
+					       has_fields, error);
 }
 
 static int check_and_run(const struct shatomic_region *region,
@@ -88,10 +111,7 @@ static int check_and_run(const struct shatomic_region *region,
 	bool has_fields = false;
 	int err;
 
-	err = shatomic_check_shape(&rows, batch->flags, &error);
-	if (!err)
-		err = shatomic_check_rows(&region->memory, &rows, &has_fields,
-					  &error);
+	err = check_rows(region, batch, &rows, &has_fields, &error);
 	if (err) {
 		batch->error_row = error.row;
 		batch->error_field = error.field;
@@ -140,4 +160,18 @@ int shatomic_batch_run_local(struct shatomic_region *region,
 	int err = shatomic_prepare_batch(region, batch);
 
 	return err ? err : shatomic_run_mapped(region, batch);
+}
+
+int shatomic_columns_create(const struct shatomic_region *region, size_t size,
+			    struct shatomic_region **columns)
+{
+	if (!region || !columns)
+		return shatomic_fail(EINVAL, "region or columns is NULL");
+	/* To shatomic_create() it would be something else. */
+	if (!size)
+		return shatomic_fail(EINVAL, "size is 0");
+	return shatomic_create(&(struct shatomic_create_options) {
+		.backend = region->ops->backend,
+		.length = size,
+	}, columns);
 }

@@ -30,6 +30,7 @@ static const char *const field_names[] = {
 	[SHATOMIC_FIELD_RESERVED] = "reserved",
 	[SHATOMIC_FIELD_MASKS] = "masks",
 	[SHATOMIC_FIELD_COMPARAND_MASKS] = "comparand_masks",
+	[SHATOMIC_FIELD_COLUMNS] = "columns",
 };
 
 /* Room for "row 18446744073709551615: ". */
@@ -212,6 +213,57 @@ static int fail_peers(int err, const struct shatomic_batch *batch)
 						 "the operation needs one");
 }
 
+/* A column whose entries may be misaligned, NULL when it is missing. */
+static const void *column_of(const struct shatomic_batch *batch)
+{
+	switch (batch->error_field) {
+	case SHATOMIC_FIELD_OFFSETS:
+		return batch->offsets;
+	case SHATOMIC_FIELD_OPERANDS:
+		return batch->operands;
+	case SHATOMIC_FIELD_COMPARANDS:
+		return batch->comparands;
+	case SHATOMIC_FIELD_MASKS:
+		return batch->masks;
+	case SHATOMIC_FIELD_COMPARAND_MASKS:
+		return batch->comparand_masks;
+	case SHATOMIC_FIELD_RESULTS:
+		return batch->results;
+	case SHATOMIC_FIELD_PEER_INDEXES:
+		return batch->peer_indexes;
+	case SHATOMIC_FIELD_PEER_OFFSETS:
+		return batch->peer_offsets;
+	default:
+		return NULL;
+	}
+}
+
+/* Whether it is about where in the region a column is that columns are in. */
+static bool is_misplaced(int err, const struct shatomic_batch *batch)
+{
+	return batch->columns && (err == ERANGE || err == EACCES ||
+				  (err == EINVAL && column_of(batch)));
+}
+
+static int fail_misplaced(int err, const struct shatomic_batch *batch)
+{
+	const char *name = field_name(batch->error_field);
+
+	switch (err) {
+	case ERANGE:
+		return shatomic_fail(err,
+				     "%s is not all inside the region of columns",
+				     name);
+	case EACCES:
+		return shatomic_fail(err,
+				     "%s is in the region of columns, which is open read-only",
+				     name);
+	default:
+		return shatomic_fail(err, "%s is not aligned to its entries",
+				     name);
+	}
+}
+
 /* An error about a field that all rows share, or a column that is missing. */
 static int fail_whole(int err, const struct shatomic_batch *batch)
 {
@@ -259,6 +311,9 @@ static int fail_whole(int err, const struct shatomic_batch *batch)
 		break;
 	case SHATOMIC_FIELD_PEERS:
 		return fail_peers(err, batch);
+	case SHATOMIC_FIELD_COLUMNS:
+		return shatomic_fail(err,
+				     "columns is not a region of the device backend");
 	}
 	return shatomic_fail(err, "%s: %s", name, strerror(err));
 }
@@ -296,6 +351,8 @@ int shatomic_fail_batch(int err, const struct shatomic_region *region,
 				     "the words changed all the time while a snapshot was wanted");
 	if (batch->error_row < batch->rows)
 		return fail_row(err, region, batch, false);
+	if (is_misplaced(err, batch))
+		return fail_misplaced(err, batch);
 	return fail_whole(err, batch);
 }
 

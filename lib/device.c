@@ -328,6 +328,11 @@ void shatomic_device_begin(const struct shatomic_batch *batch, __s32 *fds,
 		/* For when the kernel refuses before it writes anything. */
 		.error_row = UINT64_MAX,
 	};
+	if (batch->columns) {
+		arg->flags |= SHATOMIC_BATCH_COLUMNS_IN_REGION;
+		arg->columns = batch->columns->fd;
+		arg->columns_base = (uintptr_t)batch->columns->memory.base;
+	}
 }
 
 void shatomic_device_end(struct shatomic_batch *batch,

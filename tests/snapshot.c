@@ -236,7 +236,7 @@ TEST_F(snapshot, bad_input)
 #define CASE(err, field, ...) { err, SHATOMIC_FIELD_##field, __VA_ARGS__ }
 		CASE(-EINVAL, FLAGS, SHATOMIC_BATCH_UNORDERED, 0, NULL, 8, 1,
 		     self->results),
-		CASE(-EOPNOTSUPP, FLAGS, 1 << 2, 0, NULL, 8, 1, self->results),
+		CASE(-EOPNOTSUPP, FLAGS, 1 << 3, 0, NULL, 8, 1, self->results),
 		CASE(-EINVAL, OP, 0, SHATOMIC_OP_FETCH_AND_ADD, NULL, 8, 1,
 		     self->results),
 		CASE(-EINVAL, OP, 0, 0, ops, 8, 1, self->results),

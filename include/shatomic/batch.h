@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Batches: many operations as columns, of which the library and the kernel make
- * no copy.
+ * Batches: many operations as columns. The library uses these where they are;
+ * the kernel copies them, unless they lie in a region.
  */
 #ifndef SHATOMIC_BATCH_H
 #define SHATOMIC_BATCH_H
@@ -23,7 +23,7 @@ extern "C" {
  *	operands, comparands, masks and results are two entries a row, the
  *	lower half first, and neither region nor peer may be open read-only,
  *	not even to load from (-EACCES).
- * @flags: enum shatomic_batch_flags
+ * @flags: enum shatomic_batch_flags without SHATOMIC_BATCH_COLUMNS_IN_REGION.
  * @parallelism: Most CPUs to use, 0 to choose.
  * @rows: Number of rows.
  * @ops: Each row's operation, or NULL.
@@ -43,6 +43,9 @@ extern "C" {
  * @peer_indexes: Each row's place in @peers, or NULL: the first for all.
  * @peer_offsets: Each row's offset in its peer region in bytes; needed when any
  *	row has a peer.
+ * @columns: Region whose mapping, that of this handle, all columns lie in, or
+ *	NULL; of the device's when the batch's region is. It may be the batch's
+ *	region. See shatomic_columns_create().
  * @peer_count: Number of entries in @peers, 0 to SHATOMIC_MAX_PEERS.
  * @rows_done: [out] How many rows ran.
  * @error_row: [out] The row that an error is about, or UINT64_MAX.
@@ -71,6 +74,7 @@ struct shatomic_batch {
 	struct shatomic_region *const *peers;
 	const uint32_t *peer_indexes;
 	const uint64_t *peer_offsets;
+	const struct shatomic_region *columns;
 	uint32_t peer_count;
 	unsigned int error_field;
 	uint64_t rows_done;
@@ -88,8 +92,11 @@ struct shatomic_batch {
  *
  * Return: 0 when all rows ran, or a negative errno value: -EINVAL, -EOPNOTSUPP,
  * -ERANGE or -EACCES with error_row and error_field set and nothing changed;
- * -EBADF with error_field SHATOMIC_FIELD_PEERS when the region is the device's
- * and a peer is not; -EPERM or -ENOMEM with limit set and nothing changed;
+ * -EBADF with error_field SHATOMIC_FIELD_PEERS or SHATOMIC_FIELD_COLUMNS when
+ * the region is the device's and a peer or the columns' is not; -ERANGE, -EINVAL
+ * or -EACCES with the column in error_field and no row, when that is not all in
+ * the columns' region, not aligned there, or to be written to it though it is
+ * open read-only; -EPERM or -ENOMEM with limit set and nothing changed;
  * -EFAULT or -EINTR in the middle, with rows_done rows run.
  */
 int shatomic_batch_run(struct shatomic_region *region,
@@ -107,6 +114,25 @@ int shatomic_batch_run(struct shatomic_region *region,
  */
 int shatomic_batch_run_local(struct shatomic_region *region,
 			     struct shatomic_batch *batch);
+
+/**
+ * shatomic_columns_create() - Memory for the columns of a region's batches
+ * @region: The region.
+ * @size: Size of all columns together in bytes.
+ * @columns: [out] A region of the same backend, of that size and without a
+ *	name; shatomic_close() ends it.
+ *
+ * Put the columns where shatomic_buf() tells that it is, each aligned to its
+ * entries, and the handle into the batch's columns: the kernel then uses values,
+ * results and statuses where they are, and copies only what rows are checked
+ * by. Any other region of the device will do as well. On the memfd backend,
+ * where nothing is copied anyway, it is the same program.
+ *
+ * Return: 0; -EINVAL (@region or @columns is NULL, @size is 0), or what
+ * shatomic_create() answers.
+ */
+int shatomic_columns_create(const struct shatomic_region *region, size_t size,
+			    struct shatomic_region **columns);
 
 #ifdef __cplusplus
 }
