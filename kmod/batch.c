@@ -355,6 +355,10 @@ static void plan_for_fields(struct batch *batch)
 					 true);
 	if (batch->plan != SHATOMIC_PLAN_LANES)
 		return;
+	if (!shatomic_lanes_pay(batch->worker_count, batch->args.parallelism)) {
+		batch->plan = SHATOMIC_PLAN_SERIAL;
+		batch->worker_count = 1;
+	}
 	batch->pieces = batch->worker_count;
 	atomic_set(&batch->pieces_left, batch->pieces);
 }
@@ -410,14 +414,16 @@ static u32 plan_workers(const struct shatomic_ioc_batch *args,
 	*pieces = 1;
 	if (args->rows <= *slice)
 		return 1;
-	workers = allowed_cpus();
-	if (args->parallelism)
-		workers = min(workers, args->parallelism);
+	workers = shatomic_count_workers(args->rows, *slice, allowed_cpus(),
+					 args->parallelism);
 	if (workers == 1)
 		return 1;
 
 	/* Fields are seen when the rows are checked. */
 	*plan = shatomic_plan_rows(shape, args->flags, false);
+	if (*plan == SHATOMIC_PLAN_LANES &&
+	    !shatomic_lanes_pay(workers, args->parallelism))
+		*plan = SHATOMIC_PLAN_SERIAL;
 	if (*plan == SHATOMIC_PLAN_SERIAL)
 		return 1;
 
@@ -425,7 +431,7 @@ static u32 plan_workers(const struct shatomic_ioc_batch *args,
 	*slice = max_t(u64, *slice, DIV_ROUND_UP_ULL(args->rows, INT_MAX / 2));
 	*pieces = *plan == SHATOMIC_PLAN_LANES ?
 			  workers : DIV_ROUND_UP_ULL(args->rows, *slice);
-	return min(workers, *pieces);
+	return workers;
 }
 
 static int load_peers(struct batch *batch, u32 *field, u32 *limit)

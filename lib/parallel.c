@@ -13,9 +13,6 @@
 #include <sched.h>
 #include <stdlib.h>
 
-/* More CPUs than these share no batch: a lane each costs a pass over it. */
-#define MAX_WORKERS 64
-
 /**
  * struct crew - Those who run one batch
  * @memory: The region.
@@ -244,24 +241,13 @@ static unsigned int usable_cpus(void)
 	return count;
 }
 
-static unsigned int choose_workers(__u64 slices, unsigned int parallelism)
-{
-	unsigned int workers = usable_cpus();
-
-	if (parallelism && parallelism < workers)
-		workers = parallelism;
-	if (workers > MAX_WORKERS)
-		workers = MAX_WORKERS;
-	return slices < workers ? slices : workers;
-}
-
 /*
  * The caller is one of the workers. A thread that can't be had leaves its
  * shares to the others.
  */
 static void run_crew(struct crew *crew, unsigned int workers)
 {
-	pthread_t threads[MAX_WORKERS];
+	pthread_t threads[SHATOMIC_MAX_WORKERS];
 	unsigned int started = 0;
 	int cancel_state;
 
@@ -288,8 +274,8 @@ static enum shatomic_plan choose_plan(const struct crew *crew, __u32 flags,
 	if (plan == SHATOMIC_PLAN_SLICES && !crew->combines &&
 	    shatomic_rows_are_hot(crew->rows))
 		plan = SHATOMIC_PLAN_LANES;
-	if (plan == SHATOMIC_PLAN_LANES && !parallelism &&
-	    workers < SHATOMIC_LANES_WORTH)
+	if (plan == SHATOMIC_PLAN_LANES &&
+	    !shatomic_lanes_pay(workers, parallelism))
 		plan = SHATOMIC_PLAN_SERIAL;
 	return plan;
 }
@@ -309,7 +295,9 @@ void shatomic_run_parallel(const struct shatomic_memory *memory,
 	unsigned int workers = 1;
 
 	if (rows->count > SHATOMIC_SLICE_ROWS && parallelism != 1)
-		workers = choose_workers(crew.shares, parallelism);
+		workers = shatomic_count_workers(rows->count,
+						 SHATOMIC_SLICE_ROWS,
+						 usable_cpus(), parallelism);
 	crew.plan = choose_plan(&crew, flags, parallelism, workers);
 	if (crew.plan == SHATOMIC_PLAN_SERIAL) {
 		/* Nobody to wait for: combining would cost what it saves. */

@@ -238,6 +238,8 @@ static void make_rows(FIXTURE_DATA(changing) *self,
 		.size = sizeof(*batch), .op = op, .width = 8,
 		.offsets = (uintptr_t)self->offsets,
 		.operands = (uintptr_t)self->operands,
+		/* Big ones in lanes, where two CPUs would not choose them. */
+		.parallelism = 2,
 	};
 	if (self->columns >= 0) {
 		batch->flags = SHATOMIC_BATCH_COLUMNS_IN_REGION;

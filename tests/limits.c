@@ -439,6 +439,8 @@ static struct shatomic_ioc_batch big_batch(const struct big_columns *columns)
 		.offsets = (uintptr_t)columns->offsets,
 		.operands = (uintptr_t)columns->operands,
 		.results = (uintptr_t)columns->results,
+		/* Lanes, which two CPUs do not choose by themselves. */
+		.parallelism = 2,
 	};
 }
 

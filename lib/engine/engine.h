@@ -227,6 +227,24 @@ enum shatomic_plan {
 enum shatomic_plan shatomic_plan_rows(const struct shatomic_rows *rows,
 				      __u32 flags, bool has_fields);
 
+/**
+ * shatomic_count_workers() - Decide how many CPUs may share a batch
+ * @rows: Number of rows.
+ * @slice_rows: Rows that are worth one more CPU.
+ * @cpus: CPUs that may be used.
+ * @parallelism: Most of them to use, 0 to choose.
+ *
+ * Return: How many, at least 1.
+ */
+__u32 shatomic_count_workers(__u64 rows, __u32 slice_rows, __u32 cpus,
+			     __u32 parallelism);
+
+/* Whether so many workers are to go in lanes; more than 1 asked for always. */
+static inline bool shatomic_lanes_pay(__u32 workers, __u32 parallelism)
+{
+	return workers >= SHATOMIC_LANES_WORTH || parallelism;
+}
+
 /* How many rows of @width bytes a chunk has room for. */
 static inline __u32 shatomic_chunk_capacity(__u32 width)
 {

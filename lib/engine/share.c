@@ -31,6 +31,21 @@ enum shatomic_plan shatomic_plan_rows(const struct shatomic_rows *rows,
 		       SHATOMIC_PLAN_SLICES : SHATOMIC_PLAN_LANES;
 }
 
+__u32 shatomic_count_workers(__u64 rows, __u32 slice_rows, __u32 cpus,
+			     __u32 parallelism)
+{
+	__u32 workers = cpus;
+
+	if (parallelism && parallelism < workers)
+		workers = parallelism;
+	if (workers > SHATOMIC_MAX_WORKERS)
+		workers = SHATOMIC_MAX_WORKERS;
+	/* The last one would have no slice. */
+	while (workers > 1 && (__u64)(workers - 1) * slice_rows >= rows)
+		workers--;
+	return workers;
+}
+
 /* log2 of the bits in which lines that were seen are noted. */
 #define SEEN_SHIFT 12
 

@@ -67,6 +67,9 @@
  */
 #define SHATOMIC_LANES_WORTH 3
 
+/* More CPUs than these share no batch: a lane each costs a pass over it. */
+#define SHATOMIC_MAX_WORKERS 64
+
 /* log2 of the bytes in a cache line. */
 #define SHATOMIC_LINE_SHIFT 6
 
