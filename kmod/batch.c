@@ -7,7 +7,7 @@
  * worker hold a reference; whoever drops the last one frees it, so a caller
  * that is killed can go while workers finish. Caller and workers take pieces
  * from one counter, and the caller waits for the pieces, not for the workers:
- * a worker that comes too late finds none and touches nothing but the counter.
+ * one that comes too late is not needed, nor one whose CPU went off meanwhile.
  *
  * Most batches are small, and solo.c runs them: this is for the others.
  */
@@ -29,11 +29,13 @@ struct batch;
 /**
  * struct worker - One CPU's part in a batch
  * @work: Queued on the CPU; unused for the caller.
+ * @cpu: The CPU; unused for the caller.
  * @batch: The batch.
  * @chunk: Its copy of the rows it is at.
  */
 struct worker {
 	struct work_struct work;
+	int cpu;
 	struct batch *batch;
 	struct shatomic_chunk chunk;
 };
@@ -261,6 +263,12 @@ static void unuse_columns(struct batch *batch)
 	mmput(batch->mm);
 }
 
+/* When a CPU goes off, its work goes on wherever, allowed to the caller or not. */
+static bool is_on_its_cpu(const struct worker *worker)
+{
+	return raw_smp_processor_id() == worker->cpu;
+}
+
 static void worker_run(struct work_struct *work)
 {
 	struct worker *worker = container_of(work, struct worker, work);
@@ -268,7 +276,8 @@ static void worker_run(struct work_struct *work)
 	bool reachable;
 	u32 piece;
 
-	if (!take_piece(batch, &piece))
+	/* The caller takes what is left. */
+	if (!is_on_its_cpu(worker) || !take_piece(batch, &piece))
 		goto out;
 
 	reachable = use_columns(batch);
@@ -279,11 +288,23 @@ static void worker_run(struct work_struct *work)
 			fail(batch, -EFAULT, SHATOMIC_NO_ROW,
 			     SHATOMIC_FIELD_NONE);
 		finish_piece(batch);
-	} while (take_piece(batch, &piece));
+	} while (is_on_its_cpu(worker) && take_piece(batch, &piece));
 	if (reachable)
 		unuse_columns(batch);
 out:
 	batch_put(batch);
+}
+
+/*
+ * The CPUs that the caller may run on. io_uring's own workers run where it
+ * wants: the process that they are of is bound by its first thread's, as it is
+ * by its cpuset.
+ */
+static const struct cpumask *callers_cpus(void)
+{
+	return current->flags & PF_IO_WORKER ?
+		       READ_ONCE(current->group_leader)->cpus_ptr :
+		       current->cpus_ptr;
 }
 
 /* Queue the workers on other CPUs that the caller may run on. */
@@ -297,15 +318,30 @@ static void queue_workers(struct batch *batch)
 
 	cpus_read_lock();
 	here = raw_smp_processor_id();
-	for_each_cpu_and(cpu, cpu_online_mask, current->cpus_ptr) {
+	for_each_cpu_and(cpu, cpu_online_mask, callers_cpus()) {
 		if (queued == batch->worker_count)
 			break;
 		if (cpu == here)
 			continue;
 		refcount_inc(&batch->refs);
+		batch->workers[queued].cpu = cpu;
 		queue_work_on(cpu, batch_queue, &batch->workers[queued++].work);
 	}
 	cpus_read_unlock();
+}
+
+/*
+ * No piece is left: those that have not begun need not, the others are about to
+ * end. So nothing of the batch is left when its caller returns.
+ */
+static void dismiss_workers(struct batch *batch)
+{
+	u32 i;
+
+	for (i = 1; i < batch->worker_count; i++) {
+		if (cancel_work_sync(&batch->workers[i].work))
+			refcount_dec(&batch->refs);
+	}
 }
 
 static int run_shared(struct batch *batch)
@@ -321,6 +357,7 @@ static int run_shared(struct batch *batch)
 		WRITE_ONCE(batch->stop, true);
 		return -EINTR;
 	}
+	dismiss_workers(batch);
 	return fatal_signal_pending(current) ? -EINTR : batch->error;
 }
 
@@ -397,7 +434,7 @@ static u32 allowed_cpus(void)
 	u32 count = 0;
 	int cpu;
 
-	for_each_cpu_and(cpu, cpu_online_mask, current->cpus_ptr)
+	for_each_cpu_and(cpu, cpu_online_mask, callers_cpus())
 		count++;
 	return max(count, 1U);
 }
