@@ -44,6 +44,7 @@ struct worker {
  * struct batch - A batch under way
  * @refs: The caller and each queued worker.
  * @file: The region's file.
+ * @user: Whose it is.
  * @self: The region.
  * @args: What the caller asked for.
  * @columns: Where its columns are.
@@ -71,6 +72,7 @@ struct worker {
 struct batch {
 	refcount_t refs;
 	struct file *file;
+	kuid_t user;
 	struct shatomic_memory self;
 	struct shatomic_ioc_batch args;
 	struct shatomic_columns columns;
@@ -111,9 +113,9 @@ static void batch_free(struct batch *batch)
 	if (batch->mm)
 		mmdrop(batch->mm);
 	shatomic_columns_close(&batch->columns);
+	shatomic_uncharge_batch(shatomic_region_of(batch->file), batch->user);
 	fput(batch->file);
 	kvfree(batch);
-	shatomic_uncharge_batch();
 }
 
 static void batch_put(struct batch *batch)
@@ -263,7 +265,7 @@ static void unuse_columns(struct batch *batch)
 	mmput(batch->mm);
 }
 
-/* When a CPU goes off, its work goes on wherever, allowed to the caller or not. */
+/* The work of a CPU that goes off goes on anywhere, which may not be allowed. */
 static bool is_on_its_cpu(const struct worker *worker)
 {
 	return raw_smp_processor_id() == worker->cpu;
@@ -512,7 +514,7 @@ static int load_peers(struct batch *batch, u32 *field, u32 *limit)
 	return 0;
 }
 
-static struct batch *batch_alloc(struct file *file,
+static struct batch *batch_alloc(struct file *file, kuid_t user,
 				 const struct shatomic_ioc_batch *args,
 				 const struct shatomic_rows *shape)
 {
@@ -530,6 +532,7 @@ static struct batch *batch_alloc(struct file *file,
 	memset(batch, 0, offsetof(struct batch, workers));
 	refcount_set(&batch->refs, 1);
 	batch->file = get_file(file);
+	batch->user = user;
 	shatomic_region_as_memory(file, &batch->self);
 	batch->args = *args;
 	batch->shape = *shape;
@@ -595,7 +598,9 @@ int shatomic_batch_check_args(struct file *file,
 
 static int run_batch(struct file *file, struct shatomic_ioc_batch *args)
 {
+	struct shatomic_region *region = shatomic_region_of(file);
 	struct shatomic_rows shape = shatomic_columns_shape(args);
+	kuid_t user = current_uid();
 	struct batch *batch;
 	int ret;
 
@@ -603,13 +608,12 @@ static int run_batch(struct file *file, struct shatomic_ioc_batch *args)
 	if (ret)
 		return ret;
 
-	if (!shatomic_charge_batch()) {
-		args->limit = SHATOMIC_LIMIT_BATCHES;
-		return -EPERM;
-	}
-	batch = batch_alloc(file, args, &shape);
+	ret = shatomic_charge_batch(region, user, &args->limit);
+	if (ret)
+		return ret;
+	batch = batch_alloc(file, user, args, &shape);
 	if (!batch) {
-		shatomic_uncharge_batch();
+		shatomic_uncharge_batch(region, user);
 		args->limit = SHATOMIC_LIMIT_MEMORY;
 		return -ENOMEM;
 	}

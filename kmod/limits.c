@@ -7,6 +7,8 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/user.h>
 #include <linux/stringify.h>
+#include <linux/uidgid.h>
+#include <linux/xarray.h>
 
 #include "shatomic.h"
 
@@ -26,7 +28,22 @@ MODULE_PARM_DESC(max_batch_rows,
 
 static unsigned int max_batches = 4096;
 module_param(max_batches, uint, 0644);
-MODULE_PARM_DESC(max_batches, "Most batches in flight (default 4096)");
+MODULE_PARM_DESC(max_batches,
+		 "Most batches in flight that a CPU has no memory ready for (default 4096)");
+
+static unsigned int max_user_batches = 1024;
+module_param(max_user_batches, uint, 0644);
+MODULE_PARM_DESC(max_user_batches,
+		 "Most of them of one user, by real user ID (default 1024)");
+
+/*
+ * A cap for each descriptor would bind nobody, since each can be opened again.
+ * More than one user's, so that none can keep the others from a region alone.
+ */
+static unsigned int max_region_batches = 2048;
+module_param(max_region_batches, uint, 0644);
+MODULE_PARM_DESC(max_region_batches,
+		 "Most of them on one region (default 2048)");
 
 static unsigned int slice_rows = SHATOMIC_SLICE_ROWS;
 module_param(slice_rows, uint, 0644);
@@ -38,6 +55,8 @@ MODULE_PARM_DESC(slice_rows,
 static atomic64_t pinned_bytes = ATOMIC64_INIT(0);
 static atomic_t regions = ATOMIC_INIT(0);
 static atomic_t batches = ATOMIC_INIT(0);
+/* By user ID, those that are not 0. */
+static DEFINE_XARRAY(user_batches);
 
 static u64 pinned_bytes_limit(void)
 {
@@ -131,18 +150,77 @@ void shatomic_uncharge_region(struct shatomic_charge *charge)
 	uncharge_locked_vm(charge);
 }
 
-/* Whether one more batch may be in flight; then it is counted. */
-bool shatomic_charge_batch(void)
+/* Count one more batch of the user, or one less. */
+static int count_user_batch(kuid_t user, bool more)
 {
-	if (atomic_inc_return(&batches) <= READ_ONCE(max_batches))
+	unsigned long count;
+	void *old, *seen;
+
+	do {
+		old = xa_load(&user_batches, __kuid_val(user));
+		count = old ? xa_to_value(old) : 0;
+		if (more && count >= READ_ONCE(max_user_batches))
+			return -EPERM;
+		count += more ? 1 : -1;
+		seen = xa_cmpxchg(&user_batches, __kuid_val(user), old,
+				  count ? xa_mk_value(count) : NULL,
+				  GFP_KERNEL);
+		if (xa_is_err(seen))
+			return xa_err(seen);
+	} while (seen != old);
+	return 0;
+}
+
+static bool count_batch(atomic_t *count, unsigned int most)
+{
+	if ((unsigned int)atomic_inc_return(count) <= most)
 		return true;
-	atomic_dec(&batches);
+	atomic_dec(count);
 	return false;
 }
 
-void shatomic_uncharge_batch(void)
+/**
+ * shatomic_charge_batch() - Count a batch that is about to be in flight
+ * @region: The region that it is on.
+ * @user: Whose it is.
+ * @limit: [out] On failure, which limit refused.
+ *
+ * Return: 0, -EPERM or -ENOMEM.
+ */
+int shatomic_charge_batch(struct shatomic_region *region, kuid_t user,
+			  u32 *limit)
+{
+	int ret;
+
+	/* The user's own first: who is over it is in nobody's way. */
+	ret = count_user_batch(user, true);
+	if (ret) {
+		*limit = ret == -EPERM ? SHATOMIC_LIMIT_USER_BATCHES :
+					 SHATOMIC_LIMIT_MEMORY;
+		return ret;
+	}
+	*limit = SHATOMIC_LIMIT_REGION_BATCHES;
+	if (!count_batch(&region->batches, READ_ONCE(max_region_batches)))
+		goto err_user;
+	*limit = SHATOMIC_LIMIT_BATCHES;
+	if (!count_batch(&batches, READ_ONCE(max_batches)))
+		goto err_region;
+	*limit = SHATOMIC_LIMIT_NONE;
+	return 0;
+
+err_region:
+	atomic_dec(&region->batches);
+err_user:
+	count_user_batch(user, false);
+	return -EPERM;
+}
+
+void shatomic_uncharge_batch(struct shatomic_region *region, kuid_t user)
 {
 	atomic_dec(&batches);
+	atomic_dec(&region->batches);
+	/* Takes no memory, and so can't fail. */
+	count_user_batch(user, false);
 }
 
 /* Not more than a completion of io_uring can tell. */
@@ -166,4 +244,8 @@ void shatomic_limits_info(struct shatomic_ioc_info *info)
 	info->regions = atomic_read(&regions);
 	info->max_batch_rows = shatomic_max_batch_rows();
 	info->slice_rows = shatomic_slice_rows();
+	info->max_batches = READ_ONCE(max_batches);
+	info->max_user_batches = READ_ONCE(max_user_batches);
+	info->max_region_batches = READ_ONCE(max_region_batches);
+	info->batches = atomic_read(&batches);
 }

@@ -16,6 +16,7 @@
 #include "engine/engine.h"
 
 struct io_uring_cmd;
+struct shatomic_region;
 struct vfsmount;
 
 /* limits.c: module parameters and what is charged against them. */
@@ -41,8 +42,9 @@ void shatomic_limits_init(void);
 int shatomic_charge_region(struct shatomic_charge *charge, u64 bytes,
 			   u32 *limit);
 void shatomic_uncharge_region(struct shatomic_charge *charge);
-bool shatomic_charge_batch(void);
-void shatomic_uncharge_batch(void);
+int shatomic_charge_batch(struct shatomic_region *region, kuid_t user,
+			  u32 *limit);
+void shatomic_uncharge_batch(struct shatomic_region *region, kuid_t user);
 u64 shatomic_max_batch_rows(void);
 u32 shatomic_slice_rows(void);
 void shatomic_limits_info(struct shatomic_ioc_info *info);
@@ -81,6 +83,7 @@ void shatomic_pages_drop(struct shatomic_pages *pages);
  * @create_flags: enum shatomic_create_flags
  * @charge: What it is charged for.
  * @pages: Its memory.
+ * @batches: How many batches are in flight on it.
  * @name: Its name, "" when it has none; immutable.
  * @published: Whether it has been given its name; names.c has the lock.
  * @path: Keeps the inode while @free_work is under way.
@@ -92,6 +95,7 @@ struct shatomic_region {
 	u32 create_flags;
 	struct shatomic_charge charge;
 	struct shatomic_pages pages;
+	atomic_t batches;
 	char name[SHATOMIC_NAME_SIZE];
 	bool published;
 	struct path path;

@@ -5,7 +5,8 @@
  * memory than each CPU has ready, since they end before the next one begins
  * there, as a rule, and what they have read of their rows to check them they
  * keep: it is not read again. Who finds the CPU's memory taken goes the way of
- * all other batches.
+ * all other batches. So there is one at a time for each CPU at most, and none
+ * needs to be counted: counters that all CPUs share would cost each of them.
  */
 #include <linux/kernel.h>
 #include <linux/percpu.h>
@@ -199,20 +200,14 @@ static int check_and_run(struct file *file, struct shatomic_ioc_batch *args,
 	if (ret)
 		return ret;
 
-	if (!shatomic_charge_batch()) {
-		args->limit = SHATOMIC_LIMIT_BATCHES;
-		return -EPERM;
-	}
 	ret = shatomic_columns_open(&columns, args, &args->error_field);
 	if (ret)
-		goto out;
+		return ret;
 	shatomic_region_as_memory(file, &self);
 	ret = check_rows(&self, args, &columns, room, &rows, &has_fields);
 	if (!ret)
 		ret = run_rows(&self, args, &columns, room, &rows, has_fields);
 	shatomic_columns_close(&columns);
-out:
-	shatomic_uncharge_batch();
 	return ret;
 }
 

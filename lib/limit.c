@@ -65,6 +65,12 @@ void shatomic_limit_text(unsigned int limit,
 	case SHATOMIC_LIMIT_BATCHES:
 		parameter_text("max_batches", text);
 		break;
+	case SHATOMIC_LIMIT_USER_BATCHES:
+		parameter_text("max_user_batches", text);
+		break;
+	case SHATOMIC_LIMIT_REGION_BATCHES:
+		parameter_text("max_region_batches", text);
+		break;
 	case SHATOMIC_LIMIT_MEMORY:
 		snprintf(text, SHATOMIC_LIMIT_TEXT_SIZE,
 			 "memory, the machine's or the memory cgroup's");

@@ -23,11 +23,13 @@
 #define PLACE_IS(type, field, place)                                          \
 	_Static_assert(offsetof(struct type, field) == (place), #type "." #field)
 
-SIZE_IS(shatomic_ioc_info, 192);
+SIZE_IS(shatomic_ioc_info, 208);
 PLACE_IS(shatomic_ioc_info, max_region_bytes, 16);
 PLACE_IS(shatomic_ioc_info, max_regions, 40);
 PLACE_IS(shatomic_ioc_info, max_batch_rows, 48);
 PLACE_IS(shatomic_ioc_info, op_widths, 64);
+PLACE_IS(shatomic_ioc_info, max_batches, 192);
+PLACE_IS(shatomic_ioc_info, batches, 204);
 SIZE_IS(shatomic_ioc_create, 96);
 PLACE_IS(shatomic_ioc_create, region_size, 8);
 PLACE_IS(shatomic_ioc_create, fd, 16);
@@ -682,6 +684,10 @@ TEST_F(abi, info_is_sane)
 	EXPECT_LT(1, info.max_regions);
 	EXPECT_LE(256, info.slice_rows);
 	EXPECT_LT(info.slice_rows, info.max_batch_rows);
+	EXPECT_LT(1, info.max_user_batches);
+	EXPECT_LT(info.max_user_batches, info.max_region_batches);
+	EXPECT_LT(info.max_region_batches, info.max_batches);
+	EXPECT_EQ(0, info.batches);
 	for (op = 0; op < SHATOMIC_OP_SLOTS; op++)
 		/* 16 bytes are the machine's to have or not. */
 		EXPECT_EQ(op < SHATOMIC_OP_COUNT ? 0xff : 0,

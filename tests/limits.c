@@ -100,7 +100,8 @@ static bool all_is_back(FIXTURE_DATA(limits) *self)
 	for (i = 0; i < 150; i++) {
 		now = get_info(self->device);
 		if (now.regions == self->before.regions &&
-		    now.pinned_bytes == self->before.pinned_bytes)
+		    now.pinned_bytes == self->before.pinned_bytes &&
+		    now.batches == self->before.batches)
 			return true;
 		usleep(100000);
 	}
@@ -215,21 +216,6 @@ TEST_F(limits, batch_rows)
 	EXPECT_EQ(-EPERM, run_gets(fd, 101, &batch));
 	EXPECT_EQ(SHATOMIC_LIMIT_BATCH_ROWS, batch.limit);
 	EXPECT_EQ(SHATOMIC_FIELD_ROWS, batch.error_field);
-	close(fd);
-}
-
-TEST_F(limits, batches)
-{
-	struct shatomic_ioc_batch batch;
-	uint32_t limit;
-	int fd = create(self->device, 8, 0, &limit);
-
-	ASSERT_EQ(0, set_parameter(self, "max_batches", 0));
-	EXPECT_EQ(-EPERM, run_gets(fd, 1, &batch));
-	EXPECT_EQ(SHATOMIC_LIMIT_BATCHES, batch.limit);
-	ASSERT_EQ(0, set_parameter(self, "max_batches", 1));
-	EXPECT_EQ(0, run_gets(fd, 1, &batch));
-	EXPECT_EQ(0, run_gets(fd, 1, &batch));
 	close(fd);
 }
 
@@ -444,47 +430,6 @@ static struct shatomic_ioc_batch big_batch(const struct big_columns *columns)
 	};
 }
 
-struct batches_in_flight {
-	int fd;
-	bool stop;
-};
-
-static void *keep_in_flight(void *arg)
-{
-	struct batches_in_flight *flight = arg;
-	struct big_columns columns = big_columns();
-
-	while (!__atomic_load_n(&flight->stop, __ATOMIC_RELAXED)) {
-		struct shatomic_ioc_batch batch = big_batch(&columns);
-
-		if (ioctl(flight->fd, SHATOMIC_IOC_BATCH, &batch))
-			sched_yield();
-	}
-	return NULL;
-}
-
-/* The one batch that may be in flight is another's. */
-TEST_F_TIMEOUT(limits, batches_in_flight, 120)
-{
-	struct batches_in_flight flight = { 0 };
-	struct shatomic_ioc_batch batch;
-	pthread_t thread;
-	uint32_t limit;
-	int i, ret = 0;
-
-	flight.fd = create(self->device, 8, 0, &limit);
-	ASSERT_EQ(0, set_parameter(self, "max_batches", 1));
-	ASSERT_EQ(0, pthread_create(&thread, NULL, keep_in_flight, &flight));
-	for (i = 0; i < 1000000 && !ret; i++)
-		ret = run_gets(flight.fd, 1, &batch);
-	__atomic_store_n(&flight.stop, true, __ATOMIC_RELAXED);
-	pthread_join(thread, NULL);
-	EXPECT_EQ(-EPERM, ret);
-	EXPECT_EQ(SHATOMIC_LIMIT_BATCHES, batch.limit);
-	EXPECT_EQ(0, run_gets(flight.fd, 1, &batch));
-	close(flight.fd);
-}
-
 /* Memory whose reading waits until it is filled, which is never by itself. */
 static int new_waiting_memory(void **memory, size_t bytes)
 {
@@ -502,24 +447,163 @@ static int new_waiting_memory(void **memory, size_t bytes)
 	return fd;
 }
 
+/* A batch that waits, on its own thread. */
 struct waiting {
 	int fd;
+	/* Whether it needs memory of its own, as batches with peers do. */
+	bool counted;
+	pthread_t thread;
+	int fault;
 	void *offsets;
 	uint64_t result;
 	int ret;
 };
 
+/* A batch of one row, a get of the word whose offset is at @offset. */
+static int run_get(int fd, bool counted, void *offset, uint64_t *result,
+		   uint32_t *limit)
+{
+	struct shatomic_ioc_batch batch = {
+		.size = sizeof(batch), .op = SHATOMIC_OP_GET, .width = 8,
+		.rows = 1, .offsets = (uintptr_t)offset,
+		.results = (uintptr_t)result, .peers = (uintptr_t)&fd,
+		.peer_count = counted,
+	};
+	int ret = ioctl(fd, SHATOMIC_IOC_BATCH, &batch) ? -errno : 0;
+
+	*limit = batch.limit;
+	return ret;
+}
+
 static void *run_waiting(void *arg)
 {
 	struct waiting *waiting = arg;
-	struct shatomic_ioc_batch batch = {
-		.size = sizeof(batch), .op = SHATOMIC_OP_GET, .width = 8,
-		.rows = 1, .offsets = (uintptr_t)waiting->offsets,
-		.results = (uintptr_t)&waiting->result,
+	uint32_t limit;
+
+	waiting->ret = run_get(waiting->fd, waiting->counted, waiting->offsets,
+			       &waiting->result, &limit);
+	return NULL;
+}
+
+/* Return once the batch waits. */
+static bool start_waiting(struct waiting *waiting)
+{
+	struct uffd_msg message;
+
+	waiting->fault = new_waiting_memory(&waiting->offsets, 4096);
+	return waiting->fault >= 0 &&
+	       !pthread_create(&waiting->thread, NULL, run_waiting, waiting) &&
+	       read(waiting->fault, &message, sizeof(message)) ==
+		       sizeof(message);
+}
+
+/* Let it go on to its end. */
+static bool end_waiting(struct waiting *waiting)
+{
+	struct uffdio_zeropage zero = {
+		.range = { (uintptr_t)waiting->offsets, 4096 },
 	};
 
-	waiting->ret = ioctl(waiting->fd, SHATOMIC_IOC_BATCH, &batch);
-	return NULL;
+	if (ioctl(waiting->fault, UFFDIO_ZEROPAGE, &zero))
+		return false;
+	pthread_join(waiting->thread, NULL);
+	close(waiting->fault);
+	munmap(waiting->offsets, 4096);
+	return !waiting->ret;
+}
+
+static int run_counted(int fd, uint32_t *limit)
+{
+	uint64_t offset = 0, result;
+
+	return run_get(fd, true, &offset, &result, limit);
+}
+
+/* The same by another user: 0, or the limit that refused it with EPERM. */
+static int run_counted_as_nobody(int fd)
+{
+	pid_t child = fork();
+	uint32_t limit;
+
+	if (!child) {
+		if (setgid(NOBODY) || setuid(NOBODY))
+			_exit(100);
+		switch (run_counted(fd, &limit)) {
+		case 0:
+			_exit(0);
+		case -EPERM:
+			_exit(limit);
+		default:
+			_exit(101);
+		}
+	}
+	return wait_child(child);
+}
+
+/*
+ * One batch is in flight, and one may be: what the limit refuses to the same
+ * user on the same region, on another, and to another user on each; what has no
+ * memory of its own it does not. All is well once that batch has ended.
+ */
+static void one_in_flight(struct __test_metadata *_metadata,
+			  FIXTURE_DATA(limits) *self, const char *parameter,
+			  uint32_t limit, bool other_region, bool other_user)
+{
+	struct waiting waiting = { .counted = true };
+	uint64_t offset = 0, result;
+	uint32_t refused_by;
+	int fd;
+
+	waiting.fd = create(self->device, 8, 0, &refused_by);
+	fd = create(self->device, 8, 0, &refused_by);
+	ASSERT_EQ(0, set_parameter(self, parameter, 0));
+	EXPECT_EQ(-EPERM, run_counted(fd, &refused_by));
+	EXPECT_EQ(limit, refused_by);
+	EXPECT_EQ(0, run_get(fd, false, &offset, &result, &refused_by));
+	ASSERT_EQ(0, set_parameter(self, parameter, 1));
+	EXPECT_EQ(0, run_counted(fd, &refused_by));
+	EXPECT_EQ(0, get_info(self->device).batches);
+
+	ASSERT_EQ(true, start_waiting(&waiting));
+	EXPECT_EQ(1, get_info(self->device).batches);
+	EXPECT_EQ(-EPERM, run_counted(waiting.fd, &refused_by));
+	EXPECT_EQ(limit, refused_by);
+	EXPECT_EQ(other_region ? -EPERM : 0, run_counted(fd, &refused_by));
+	EXPECT_EQ(other_region ? limit : 0, refused_by);
+	EXPECT_EQ(other_user ? limit : 0, run_counted_as_nobody(waiting.fd));
+	EXPECT_EQ(other_user && other_region ? limit : 0,
+		  run_counted_as_nobody(fd));
+	EXPECT_EQ(0, run_get(fd, false, &offset, &result, &refused_by));
+	EXPECT_EQ(1, get_info(self->device).batches);
+	/* One more is one more. */
+	ASSERT_EQ(0, set_parameter(self, parameter, 2));
+	EXPECT_EQ(0, run_counted(waiting.fd, &refused_by));
+	ASSERT_EQ(0, set_parameter(self, parameter, 1));
+
+	EXPECT_EQ(true, end_waiting(&waiting));
+	EXPECT_EQ(0, get_info(self->device).batches);
+	EXPECT_EQ(0, run_counted(waiting.fd, &refused_by));
+	EXPECT_EQ(0, run_counted_as_nobody(waiting.fd));
+	close(waiting.fd);
+	close(fd);
+}
+
+TEST_F(limits, batches)
+{
+	one_in_flight(_metadata, self, "max_batches", SHATOMIC_LIMIT_BATCHES,
+		      true, true);
+}
+
+TEST_F(limits, batches_of_a_user)
+{
+	one_in_flight(_metadata, self, "max_user_batches",
+		      SHATOMIC_LIMIT_USER_BATCHES, true, false);
+}
+
+TEST_F(limits, batches_on_a_region)
+{
+	one_in_flight(_metadata, self, "max_region_batches",
+		      SHATOMIC_LIMIT_REGION_BATCHES, false, true);
 }
 
 /* A batch that waits for its columns is in nobody's way on its CPU. */
@@ -533,33 +617,63 @@ TEST_F(limits, batch_that_waits)
 		.results = (uintptr_t)results,
 	};
 	struct waiting waiting = { .result = ~0ULL };
-	struct uffdio_zeropage zero = { 0 };
-	struct uffd_msg message;
-	pthread_t thread;
 	uint32_t limit;
-	int fault, i;
+	int i;
 
+	/* The thread on the same CPU as this one. */
 	take_a_cpu();
 	waiting.fd = create(self->device, 4096, 0, &limit);
-	fault = new_waiting_memory(&waiting.offsets, 4096);
-	ASSERT_LE(0, fault);
-	/* On the same CPU as this thread. */
-	ASSERT_EQ(0, pthread_create(&thread, NULL, run_waiting, &waiting));
-	ASSERT_EQ(sizeof(message), read(fault, &message, sizeof(message)));
+	ASSERT_EQ(true, start_waiting(&waiting));
 	for (i = 0; i < 16; i++)
 		operands[i] = 1;
 	EXPECT_EQ(0, ioctl(waiting.fd, SHATOMIC_IOC_BATCH, &batch));
 	for (i = 0; i < 16; i++)
 		EXPECT_EQ(i, results[i]);
 
-	zero.range.start = (uintptr_t)waiting.offsets;
-	zero.range.len = 4096;
-	ASSERT_EQ(0, ioctl(fault, UFFDIO_ZEROPAGE, &zero));
-	pthread_join(thread, NULL);
-	EXPECT_EQ(0, waiting.ret);
+	EXPECT_EQ(true, end_waiting(&waiting));
 	EXPECT_EQ(16, waiting.result);
-	close(fault);
 	close(waiting.fd);
+}
+
+/* Whoever shared the batch, and however late, is done with it. */
+TEST_F(limits, nothing_is_in_flight_after_the_call)
+{
+	struct big_columns columns = big_columns();
+	struct shatomic_ioc_batch batch = big_batch(&columns);
+	uint32_t limit;
+	int fd, i;
+
+	batch.rows = 20000;
+	ASSERT_EQ(0, set_parameter(self, "max_user_batches", 1));
+	for (i = 0; i < 200; i++) {
+		fd = create(self->device, 4096, 0, &limit);
+		ASSERT_EQ(0, ioctl(fd, SHATOMIC_IOC_BATCH, &batch));
+		ASSERT_EQ(0, get_info(self->device).batches);
+		close(fd);
+		ASSERT_EQ(self->before.regions,
+			  get_info(self->device).regions);
+	}
+}
+
+/* The library says in words which limit it was. */
+TEST_F(limits, batches_of_a_user_are_named)
+{
+	struct shatomic_create_options options = {
+		.length = 8, .backend = SHATOMIC_BACKEND_DEVICE,
+	};
+	struct big_columns columns = big_columns();
+	struct shatomic_batch batch = {
+		.op = SHATOMIC_OP_GET, .width = 8, .rows = BIG_ROWS,
+		.offsets = columns.offsets, .results = columns.results,
+	};
+	struct shatomic_region *region;
+
+	ASSERT_EQ(0, shatomic_create(&options, &region));
+	ASSERT_EQ(0, set_parameter(self, "max_user_batches", 0));
+	EXPECT_EQ(-EPERM, shatomic_batch_run(region, &batch));
+	EXPECT_NE(NULL, strstr(shatomic_error(),
+			       "module parameter max_user_batches (0)"));
+	shatomic_close(region);
 }
 
 /* Killed in the middle of batches that workers share, again and again. */

@@ -225,6 +225,8 @@ enum shatomic_field {
  *	cgroup's.
  * @SHATOMIC_LIMIT_BATCH_ROWS: The module parameter max_batch_rows.
  * @SHATOMIC_LIMIT_BATCHES: The module parameter max_batches.
+ * @SHATOMIC_LIMIT_USER_BATCHES: The module parameter max_user_batches.
+ * @SHATOMIC_LIMIT_REGION_BATCHES: The module parameter max_region_batches.
  */
 enum shatomic_limit {
 	SHATOMIC_LIMIT_NONE		= 0,
@@ -234,6 +236,8 @@ enum shatomic_limit {
 	SHATOMIC_LIMIT_MEMORY		= 4,
 	SHATOMIC_LIMIT_BATCH_ROWS	= 5,
 	SHATOMIC_LIMIT_BATCHES		= 6,
+	SHATOMIC_LIMIT_USER_BATCHES	= 7,
+	SHATOMIC_LIMIT_REGION_BATCHES	= 8,
 };
 
 /* Room for operations in shatomic_ioc_info.op_widths. */
@@ -256,6 +260,15 @@ enum shatomic_limit {
  *	run on several CPUs, see struct shatomic_ioc_batch.
  * @op_widths: [out] For each operation the widths it supports: bit w - 1 is
  *	set for a width of w bytes.
+ * @max_batches: [out] Most batches in flight.
+ * @max_user_batches: [out] Most of them of one user, by real user ID.
+ * @max_region_batches: [out] Most of them on one region.
+ * @batches: [out] Batches in flight now.
+ *
+ * A batch is in flight from its start until its call has returned; when its
+ * caller is killed, until the last CPU has left it. Those that each CPU has
+ * memory ready for, one at a time, are not counted: most without peers that are
+ * not shared between CPUs.
  */
 struct shatomic_ioc_info {
 	__u32 size;
@@ -270,6 +283,10 @@ struct shatomic_ioc_info {
 	__u64 max_batch_rows;
 	__u64 slice_rows;
 	__u16 op_widths[SHATOMIC_OP_SLOTS];
+	__u32 max_batches;
+	__u32 max_user_batches;
+	__u32 max_region_batches;
+	__u32 batches;
 };
 
 /**
@@ -619,9 +636,9 @@ struct shatomic_ioc_batch {
  * negative errno value where the ioctl would have failed. Structure and columns
  * must stay until then.
  *
- * A batch of up to 256 rows, of 128 with a width of 16, is done when it has been
- * submitted; one of the ring's workers runs what is bigger. Rings of each kind
- * serve but those with IORING_SETUP_IOPOLL, where it is EOPNOTSUPP.
+ * A batch of up to 1024 rows, of 512 with a width of 16, is done when it has
+ * been submitted; one of the ring's workers runs what is bigger. Rings of each
+ * kind serve but those with IORING_SETUP_IOPOLL, where it is EOPNOTSUPP.
  */
 struct shatomic_uring_batch {
 	__u64 args;
