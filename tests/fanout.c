@@ -1,0 +1,523 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Batches that the kernel shares between CPUs: on which they run, what becomes
+ * of them when CPUs go off and come on, when callers are killed, and of others
+ * meanwhile. Root runs it.
+ */
+#include <linux/shatomic.h>
+
+#include "common.h"
+
+#include <liburing.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+
+#define DEVICE "/dev/shatomic"
+#define TRACING "/sys/kernel/tracing/"
+#define CGROUP "/sys/fs/cgroup/shatomic-fanout"
+#define CPU1 "/sys/devices/system/cpu/cpu1/online"
+
+#define WORDS 512
+#define REGION_BYTES (WORDS * 8)
+#define ROWS 200000
+/* The fewest that are shared, or somewhat more. */
+#define SHARED_ROWS 20000
+
+/* Where rows go, and what comes of them. */
+struct columns {
+	uint32_t rows;
+	uint64_t *offsets;
+	uint64_t *operands;
+	uint64_t *results;
+};
+
+static void *new_column(uint32_t rows)
+{
+	void *column = mmap(NULL, rows * 8UL, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return column == MAP_FAILED ? NULL : column;
+}
+
+/* On random words, each adding 1. */
+static bool new_columns(struct columns *columns, uint32_t rows)
+{
+	uint32_t i;
+
+	columns->rows = rows;
+	columns->offsets = new_column(rows);
+	columns->operands = new_column(rows);
+	columns->results = new_column(rows);
+	if (!columns->offsets || !columns->operands || !columns->results)
+		return false;
+	for (i = 0; i < rows; i++) {
+		columns->offsets[i] = next_random() % WORDS * 8;
+		columns->operands[i] = 1;
+	}
+	return true;
+}
+
+static void free_columns(struct columns *columns)
+{
+	munmap(columns->offsets, columns->rows * 8UL);
+	munmap(columns->operands, columns->rows * 8UL);
+	munmap(columns->results, columns->rows * 8UL);
+}
+
+static struct shatomic_ioc_batch batch_of(const struct columns *columns,
+					  unsigned int parallelism)
+{
+	return (struct shatomic_ioc_batch){
+		.size = sizeof(struct shatomic_ioc_batch),
+		.op = SHATOMIC_OP_FETCH_AND_ADD, .width = 8,
+		.parallelism = parallelism, .rows = columns->rows,
+		.offsets = (uintptr_t)columns->offsets,
+		.operands = (uintptr_t)columns->operands,
+		.results = (uintptr_t)columns->results,
+	};
+}
+
+static int run_batch(int fd, const struct columns *columns,
+		     unsigned int parallelism)
+{
+	struct shatomic_ioc_batch batch = batch_of(columns, parallelism);
+
+	return ioctl(fd, SHATOMIC_IOC_BATCH, &batch) ? -errno : 0;
+}
+
+static int create_region(int device)
+{
+	struct shatomic_ioc_create create = { .size = sizeof(create),
+					      .region_size = REGION_BYTES };
+
+	return ioctl(device, SHATOMIC_IOC_CREATE, &create) ? -1 : create.fd;
+}
+
+static struct shatomic_ioc_info get_info(int device)
+{
+	struct shatomic_ioc_info info = { .size = sizeof(info) };
+
+	ioctl(device, SHATOMIC_IOC_INFO, &info);
+	return info;
+}
+
+static bool write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+	bool written = fd >= 0 &&
+		       write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	close(fd);
+	return written;
+}
+
+/*
+ * Whether the results of batches on a region that nobody else changes, @times
+ * one after the other, are those of row order: each word counts its rows.
+ */
+static bool results_are_in_order(const struct columns *columns, uint64_t times)
+{
+	uint64_t counts[WORDS] = { 0 }, seen[WORDS] = { 0 }, word;
+	uint32_t i;
+
+	for (i = 0; i < columns->rows; i++)
+		counts[columns->offsets[i] / 8]++;
+	for (i = 0; i < columns->rows; i++) {
+		word = columns->offsets[i] / 8;
+		if (columns->results[i] !=
+		    counts[word] * (times - 1) + seen[word]++)
+			return false;
+	}
+	return true;
+}
+
+static void bind_to(unsigned int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
+FIXTURE(fanout)
+{
+	int device;
+	int region;
+	struct shatomic_ioc_info before;
+	struct columns columns;
+};
+
+FIXTURE_SETUP(fanout)
+{
+	seed_random();
+	self->device = open(DEVICE, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, self->device);
+	self->before = get_info(self->device);
+	self->region = create_region(self->device);
+	ASSERT_LE(0, self->region);
+	ASSERT_TRUE(new_columns(&self->columns, ROWS));
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		SKIP(return, "there is but one CPU");
+}
+
+FIXTURE_TEARDOWN(fanout)
+{
+	struct shatomic_ioc_info now;
+	unsigned int i;
+
+	free_columns(&self->columns);
+	close(self->region);
+	/* Killed processes take a moment. */
+	for (i = 0; i < 150; i++) {
+		now = get_info(self->device);
+		if (!now.batches && now.regions == self->before.regions)
+			break;
+		usleep(100000);
+	}
+	EXPECT_EQ(0, now.batches);
+	EXPECT_EQ(self->before.regions, now.regions);
+	EXPECT_EQ(self->before.pinned_bytes, now.pinned_bytes);
+	close(self->device);
+}
+
+/* The kernel's record of what works began, and on which CPU. */
+
+static bool start_trace(void)
+{
+	return write_text(TRACING "trace", "") &&
+	       write_text(TRACING "events/workqueue/workqueue_execute_start/enable",
+			  "1") &&
+	       write_text(TRACING "tracing_on", "1");
+}
+
+/* The CPUs that batches' workers began on, as bits; the trace ends. */
+static uint64_t stop_trace(void)
+{
+	uint64_t cpus = 0;
+	char line[512], *cpu;
+	FILE *trace;
+
+	write_text(TRACING "events/workqueue/workqueue_execute_start/enable",
+		   "0");
+	trace = fopen(TRACING "trace", "re");
+	while (trace && fgets(line, sizeof(line), trace)) {
+		if (!strstr(line, "function worker_run [shatomic]"))
+			continue;
+		cpu = strchr(line, '[');
+		cpus |= 1ULL << strtoul(cpu + 1, NULL, 10);
+	}
+	if (trace)
+		fclose(trace);
+	return cpus;
+}
+
+/*
+ * Run batches from @cpu in a process of its own, which @confine has confined,
+ * by ioctl or io_uring. The CPUs that workers ran on.
+ */
+static uint64_t workers_of(FIXTURE_DATA(fanout) *self, unsigned int parallelism,
+			   void (*confine)(void), bool results,
+			   int (*run)(int fd, struct shatomic_ioc_batch *batch))
+{
+	struct shatomic_ioc_batch batch = batch_of(&self->columns, parallelism);
+	unsigned int i;
+	pid_t child;
+
+	if (!results)
+		batch.results = 0;
+	if (!start_trace())
+		return ~0ULL;
+	child = fork();
+	if (!child) {
+		if (confine)
+			confine();
+		for (i = 0; i < 10; i++) {
+			if (run(self->region, &batch))
+				_exit(1);
+		}
+		_exit(0);
+	}
+	if (wait_child(child))
+		return ~0ULL;
+	return stop_trace();
+}
+
+static int by_ioctl(int fd, struct shatomic_ioc_batch *batch)
+{
+	return ioctl(fd, SHATOMIC_IOC_BATCH, batch);
+}
+
+static int by_ring(int fd, struct shatomic_ioc_batch *batch)
+{
+	struct shatomic_uring_batch payload = { .args = (uintptr_t)batch,
+						.size = sizeof(*batch) };
+	struct io_uring_cqe *cqe;
+	struct io_uring_sqe *sqe;
+	struct io_uring ring;
+	int ret = -1;
+
+	if (io_uring_queue_init(1, &ring, 0))
+		return -1;
+	sqe = io_uring_get_sqe(&ring);
+	io_uring_prep_rw(IORING_OP_URING_CMD, sqe, fd, NULL, 0, 0);
+	sqe->cmd_op = SHATOMIC_IOC_BATCH;
+	memcpy(sqe->cmd, &payload, sizeof(payload));
+	if (io_uring_submit(&ring) == 1 && !io_uring_wait_cqe(&ring, &cqe))
+		ret = cqe->res == (int)batch->rows ? 0 : -1;
+	io_uring_queue_exit(&ring);
+	return ret;
+}
+
+static void to_cpu_0(void)
+{
+	bind_to(0);
+}
+
+static void to_cpu_1(void)
+{
+	bind_to(1);
+}
+
+/* All CPUs that the test may use, of the first 64. */
+static uint64_t all_cpus(void)
+{
+	uint64_t cpus = 0;
+	cpu_set_t set;
+	unsigned int i;
+
+	sched_getaffinity(0, sizeof(set), &set);
+	for (i = 0; i < 64; i++)
+		cpus |= (uint64_t)CPU_ISSET(i, &set) << i;
+	return cpus;
+}
+
+/* In slices, and in lanes, which are seen by the results. */
+TEST_F(fanout, workers_run_where_the_caller_may)
+{
+	uint64_t cpus = all_cpus(), seen;
+	unsigned int lanes;
+
+	for (lanes = 0; lanes < 2; lanes++) {
+		seen = workers_of(self, UINT32_MAX, NULL, lanes, by_ioctl);
+		EXPECT_NE(0, seen);
+		EXPECT_EQ(0, seen & ~cpus);
+		EXPECT_EQ(0, workers_of(self, UINT32_MAX, to_cpu_0, lanes,
+					by_ioctl));
+		EXPECT_EQ(0, workers_of(self, UINT32_MAX, to_cpu_1, lanes,
+					by_ioctl));
+	}
+}
+
+/* Where the caller runs may be io_uring's choice, where others do is not. */
+TEST_F(fanout, workers_run_where_the_submitter_may)
+{
+	uint64_t cpus = all_cpus(), seen;
+
+	seen = workers_of(self, UINT32_MAX, NULL, true, by_ring);
+	EXPECT_NE(0, seen);
+	EXPECT_EQ(0, seen & ~cpus);
+	EXPECT_EQ(0, workers_of(self, UINT32_MAX, to_cpu_0, true, by_ring) &
+			     ~1ULL);
+	EXPECT_EQ(0, workers_of(self, UINT32_MAX, to_cpu_1, true, by_ring) &
+			     ~2ULL);
+}
+
+/* None is used where one CPU was asked for, or two lanes would not pay. */
+TEST_F(fanout, workers_are_as_many_as_asked_for)
+{
+	uint64_t seen;
+
+	EXPECT_EQ(0, workers_of(self, 1, NULL, true, by_ioctl));
+	EXPECT_EQ(0, workers_of(self, 1, NULL, false, by_ioctl));
+	EXPECT_NE(0, workers_of(self, 2, NULL, true, by_ioctl));
+	EXPECT_NE(0, workers_of(self, 2, NULL, false, by_ioctl));
+	EXPECT_NE(0, workers_of(self, 0, NULL, false, by_ioctl));
+	seen = workers_of(self, 0, NULL, true, by_ioctl);
+	EXPECT_EQ(sysconf(_SC_NPROCESSORS_ONLN) > 2, !!seen);
+}
+
+static void into_cpuset(void)
+{
+	if (!write_text(CGROUP "/cgroup.procs", "0"))
+		_exit(2);
+}
+
+TEST_F(fanout, workers_run_in_the_cpuset)
+{
+	unsigned int cpu, lanes;
+
+	rmdir(CGROUP);
+	ASSERT_EQ(0, mkdir(CGROUP, 0755));
+	for (cpu = 0; cpu < 2; cpu++) {
+		ASSERT_TRUE(write_text(CGROUP "/cpuset.cpus", cpu ? "1" : "0"));
+		for (lanes = 0; lanes < 2; lanes++) {
+			EXPECT_EQ(0, workers_of(self, UINT32_MAX, into_cpuset,
+						lanes, by_ioctl));
+			EXPECT_EQ(0, workers_of(self, UINT32_MAX, into_cpuset,
+						lanes, by_ring) &
+					     ~(1ULL << cpu));
+		}
+	}
+	ASSERT_TRUE(write_text(CGROUP "/cpuset.cpus", "0-1"));
+	EXPECT_NE(0, workers_of(self, UINT32_MAX, into_cpuset, true, by_ioctl));
+	EXPECT_EQ(0, rmdir(CGROUP));
+}
+
+/* Batches in row order on a region of its own, until told to stop. */
+static int verify_batches(int device, const bool *stop, unsigned int cpu,
+			  uint64_t *runs)
+{
+	struct columns columns;
+	int fd = create_region(device);
+	uint64_t times;
+
+	if (fd < 0 || !new_columns(&columns, SHARED_ROWS))
+		return 1;
+	if (cpu != UINT32_MAX)
+		bind_to(cpu);
+	for (times = 1; !__atomic_load_n(stop, __ATOMIC_RELAXED); times++) {
+		memset(columns.results, 0xff, SHARED_ROWS * 8);
+		if (run_batch(fd, &columns, 2))
+			return 2;
+		if (!results_are_in_order(&columns, times))
+			return 3;
+		__atomic_fetch_add(runs, 1, __ATOMIC_RELAXED);
+		/* When its CPU goes off the kernel lifts a binding. */
+		if (cpu != UINT32_MAX)
+			bind_to(cpu);
+	}
+	return 0;
+}
+
+#define SWITCHES 15
+
+/*
+ * A CPU goes off and comes on while batches run everywhere, one of whose
+ * callers is bound to it: none is lost or out of order, and none waits for ever.
+ */
+TEST_F_TIMEOUT(fanout, cpu_goes_off_and_on, 120)
+{
+	struct {
+		bool stop;
+		uint64_t runs;
+	} *shared = new_column(8);
+	unsigned int i, wait;
+	uint64_t before;
+	pid_t children[8];
+
+	if (access(CPU1, W_OK))
+		SKIP(return, "CPU 1 can't be switched off here");
+	ASSERT_NE(NULL, shared);
+	for (i = 0; i < COUNT_OF(children); i++) {
+		children[i] = fork();
+		if (!children[i])
+			_exit(verify_batches(self->device, &shared->stop,
+					     i ? UINT32_MAX : 1,
+					     &shared->runs));
+	}
+	for (i = 0, wait = 0; i < 2 * SWITCHES && wait < 10000; i++) {
+		before = __atomic_load_n(&shared->runs, __ATOMIC_RELAXED);
+		EXPECT_TRUE(write_text(CPU1, i % 2 ? "1" : "0"));
+		/* A batch ends after each switch; a hang is the timeout's. */
+		for (wait = 0; wait < 10000; wait++) {
+			if (__atomic_load_n(&shared->runs, __ATOMIC_RELAXED) >
+			    before)
+				break;
+			usleep(1000);
+		}
+		EXPECT_GT(10000, wait);
+	}
+	EXPECT_TRUE(write_text(CPU1, "1"));
+	__atomic_store_n(&shared->stop, true, __ATOMIC_RELAXED);
+	for (i = 0; i < COUNT_OF(children); i++)
+		EXPECT_EQ(0, wait_child(children[i]));
+	TH_LOG("%llu batches in %u switches",
+	       (unsigned long long)shared->runs, 2 * SWITCHES);
+	munmap(shared, 64);
+}
+
+/* What was killed in mid-batch has left nothing; others' batches go on. */
+TEST_F_TIMEOUT(fanout, callers_killed_in_mid_batch, 120)
+{
+	unsigned int round, i, killed_at_it = 0;
+	pid_t children[3];
+
+	for (round = 0; round < 20; round++) {
+		for (i = 0; i < COUNT_OF(children); i++) {
+			children[i] = fork();
+			if (children[i])
+				continue;
+			while (!run_batch(self->region, &self->columns, i))
+				;
+			_exit(1);
+		}
+		usleep(5000 + next_random() % 20000);
+		killed_at_it += get_info(self->device).batches;
+		for (i = 0; i < COUNT_OF(children); i++)
+			kill(children[i], SIGKILL);
+		for (i = 0; i < COUNT_OF(children); i++)
+			EXPECT_EQ(256 + SIGKILL, wait_child(children[i]));
+	}
+	EXPECT_LT(20, killed_at_it);
+
+	/* The teardown waits for those of killed callers to end. */
+	ASSERT_EQ(0, run_batch(self->region, &self->columns, 2));
+}
+
+#define HUGE_ROWS (16U << 20)
+#define SMALL_ROWS 1000
+
+struct huge {
+	int fd;
+	struct columns columns;
+	int ret;
+	bool ended;
+};
+
+static void *run_huge(void *arg)
+{
+	struct huge *huge = arg;
+
+	huge->ret = run_batch(huge->fd, &huge->columns, UINT32_MAX);
+	__atomic_store_n(&huge->ended, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/*
+ * While a huge batch has all CPUs, small ones get their turn, those that are
+ * shared between CPUs as well: were it in their way, hardly one would end before
+ * it. They have hundreds of times fewer rows, and half a CPU's time or more.
+ */
+TEST_F_TIMEOUT(fanout, huge_batch_leaves_room_for_small_ones, 120)
+{
+	struct huge huge = { .fd = create_region(self->device) };
+	unsigned int small = 0;
+	pthread_t thread;
+
+	ASSERT_TRUE(new_columns(&huge.columns, HUGE_ROWS));
+	/* Pages that are there: to bring one in, a CPU may leave the batch. */
+	memset(huge.columns.results, 0xff, HUGE_ROWS * 8UL);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, run_huge, &huge));
+	while (!get_info(self->device).batches)
+		sched_yield();
+	while (!__atomic_load_n(&huge.ended, __ATOMIC_ACQUIRE)) {
+		self->columns.rows = SMALL_ROWS;
+		ASSERT_EQ(0, run_batch(self->region, &self->columns, 0));
+		self->columns.rows = SHARED_ROWS;
+		ASSERT_EQ(0, run_batch(self->region, &self->columns, 2));
+		small++;
+	}
+	self->columns.rows = ROWS;
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, huge.ret);
+	EXPECT_TRUE(results_are_in_order(&huge.columns, 1));
+	TH_LOG("%u batches each of %u and %u rows in one of %u", small,
+	       SMALL_ROWS, SHARED_ROWS, HUGE_ROWS);
+	EXPECT_LT(HUGE_ROWS / (SMALL_ROWS + SHARED_ROWS) / 20, small);
+	free_columns(&huge.columns);
+	close(huge.fd);
+}
+
+TEST_HARNESS_MAIN
