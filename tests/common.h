@@ -49,6 +49,12 @@ static inline int wait_child(pid_t pid)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
 }
 
+/* Whether the kernel knows huge pages of shared memory: with PREEMPT_RT none. */
+static inline bool has_huge_pages(void)
+{
+	return !access("/sys/kernel/mm/transparent_hugepage", F_OK);
+}
+
 /*
  * Bind the calling thread to one of the CPUs that it may use, each to another:
  * threads that take turns on one are hardly ever at it at once.

@@ -316,6 +316,8 @@ TEST_F(limits, huge_pages_on_demand)
 	uint32_t limit;
 	int fd;
 
+	if (!has_huge_pages())
+		SKIP(return, "this kernel has no huge pages");
 	fd = create(self->device, 5 * MIB, SHATOMIC_CREATE_HUGE, &limit);
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, ioctl(fd, SHATOMIC_IOC_REGION_INFO, &info));
