@@ -7,14 +7,15 @@
 #include <linux/shatomic.h>
 
 #include "common.h"
+#include "waiting.h"
 
 #include <liburing.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 
 #define DEVICE "/dev/shatomic"
-#define TRACING "/sys/kernel/tracing/"
 #define CGROUP "/sys/fs/cgroup/shatomic-fanout"
 #define CPU1 "/sys/devices/system/cpu/cpu1/online"
 
@@ -182,68 +183,6 @@ FIXTURE_TEARDOWN(fanout)
 	close(self->device);
 }
 
-/* The kernel's record of what works began, and on which CPU. */
-
-static bool start_trace(void)
-{
-	return write_text(TRACING "trace", "") &&
-	       write_text(TRACING "events/workqueue/workqueue_execute_start/enable",
-			  "1") &&
-	       write_text(TRACING "tracing_on", "1");
-}
-
-/* The CPUs that batches' workers began on, as bits; the trace ends. */
-static uint64_t stop_trace(void)
-{
-	uint64_t cpus = 0;
-	char line[512], *cpu;
-	FILE *trace;
-
-	write_text(TRACING "events/workqueue/workqueue_execute_start/enable",
-		   "0");
-	trace = fopen(TRACING "trace", "re");
-	while (trace && fgets(line, sizeof(line), trace)) {
-		if (!strstr(line, "function worker_run [shatomic]"))
-			continue;
-		cpu = strchr(line, '[');
-		cpus |= 1ULL << strtoul(cpu + 1, NULL, 10);
-	}
-	if (trace)
-		fclose(trace);
-	return cpus;
-}
-
-/*
- * Run batches from @cpu in a process of its own, which @confine has confined,
- * by ioctl or io_uring. The CPUs that workers ran on.
- */
-static uint64_t workers_of(FIXTURE_DATA(fanout) *self, unsigned int parallelism,
-			   void (*confine)(void), bool results,
-			   int (*run)(int fd, struct shatomic_ioc_batch *batch))
-{
-	struct shatomic_ioc_batch batch = batch_of(&self->columns, parallelism);
-	unsigned int i;
-	pid_t child;
-
-	if (!results)
-		batch.results = 0;
-	if (!start_trace())
-		return ~0ULL;
-	child = fork();
-	if (!child) {
-		if (confine)
-			confine();
-		for (i = 0; i < 10; i++) {
-			if (run(self->region, &batch))
-				_exit(1);
-		}
-		_exit(0);
-	}
-	if (wait_child(child))
-		return ~0ULL;
-	return stop_trace();
-}
-
 static int by_ioctl(int fd, struct shatomic_ioc_batch *batch)
 {
 	return ioctl(fd, SHATOMIC_IOC_BATCH, batch);
@@ -268,6 +207,114 @@ static int by_ring(int fd, struct shatomic_ioc_batch *batch)
 		ret = cqe->res == (int)batch->rows ? 0 : -1;
 	io_uring_queue_exit(&ring);
 	return ret;
+}
+
+/* A batch on its own thread, which waits in its middle. */
+struct held {
+	int fd;
+	/* What to run on first, where that is known. */
+	int cpu;
+	int (*run)(int fd, struct shatomic_ioc_batch *batch);
+	struct shatomic_ioc_batch batch;
+	int ret;
+};
+
+static void *run_held(void *arg)
+{
+	struct held *held = arg;
+	cpu_set_t set;
+
+	if (held->cpu >= 0) {
+		sched_getaffinity(0, sizeof(set), &set);
+		bind_to(held->cpu);
+		sched_setaffinity(0, sizeof(set), &set);
+	}
+	held->ret = held->run(held->fd, &held->batch);
+	return NULL;
+}
+
+/* The CPU of a kernel's worker, as a bit; 0 when it is none. */
+static uint64_t cpu_of_worker(unsigned int tid)
+{
+	char path[64], text[1024], *field;
+	unsigned int i;
+	ssize_t size;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%u/stat", tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	size = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[size > 0 ? size : 0] = '\0';
+	if (!strstr(text, "(kworker/"))
+		return 0;
+	/* The 39th, of which the second is the name. */
+	field = strrchr(text, ')');
+	for (i = 2; field && i < 39; i++)
+		field = strchr(field + 1, ' ');
+	return field ? 1ULL << strtoul(field, NULL, 10) : 0;
+}
+
+/* The CPUs of all workers that wait; no more come once none has for a while. */
+static uint64_t cpus_of_readers(int fault)
+{
+	struct pollfd events = { .fd = fault, .events = POLLIN };
+	struct uffd_msg message;
+	uint64_t cpus = 0;
+	unsigned int seen = 0;
+
+	/* Else it can't be polled. */
+	if (fcntl(fault, F_SETFL, O_NONBLOCK))
+		return ~0ULL;
+	while (poll(&events, 1, seen ? 200 : 10000) == 1) {
+		if (read(fault, &message, sizeof(message)) != sizeof(message))
+			continue;
+		cpus |= cpu_of_worker(message.arg.pagefault.feat.ptid);
+		seen++;
+	}
+	return seen ? cpus : ~0ULL;
+}
+
+/*
+ * Run a batch in a process that @confine has confined, and hold all who run it
+ * in their first rows. The CPUs of the workers among them, as bits; all bits
+ * when anything fails.
+ */
+static uint64_t workers_of(FIXTURE_DATA(fanout) *self, unsigned int parallelism,
+			   void (*confine)(void), bool results,
+			   int (*run)(int fd, struct shatomic_ioc_batch *batch))
+{
+	struct held held = { .fd = self->region, .cpu = -1, .run = run,
+			     .batch = batch_of(&self->columns, parallelism) };
+	size_t bytes = ROWS / 512 * 4096 + 4096;
+	uint64_t *cpus = new_column(1), found;
+	pthread_t thread;
+	void *operands;
+	pid_t child;
+	int fault;
+
+	if (!results)
+		held.batch.results = 0;
+	*cpus = ~0ULL;
+	child = fork();
+	if (!child) {
+		if (confine)
+			confine();
+		operands = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		fault = begin_waiting(operands, bytes);
+		held.batch.operands = (uintptr_t)operands;
+		if (fault < 0 || pthread_create(&thread, NULL, run_held, &held))
+			_exit(1);
+		*cpus = cpus_of_readers(fault);
+		if (!end_waiting(fault, operands, bytes))
+			_exit(1);
+		pthread_join(thread, NULL);
+		_exit(held.ret ? 1 : 0);
+	}
+	found = wait_child(child) ? ~0ULL : *cpus;
+	munmap(cpus, 8);
+	return found;
 }
 
 static void to_cpu_0(void)
@@ -395,7 +442,7 @@ static int verify_batches(int device, const bool *stop, unsigned int cpu,
 
 /*
  * A CPU goes off and comes on while batches run everywhere, one of whose
- * callers is bound to it: none is lost or out of order, and none waits for ever.
+ * callers is bound to it: none is out of order, and none waits for ever.
  */
 TEST_F_TIMEOUT(fanout, cpu_goes_off_and_on, 120)
 {
@@ -436,6 +483,62 @@ TEST_F_TIMEOUT(fanout, cpu_goes_off_and_on, 120)
 	TH_LOG("%llu batches in %u switches",
 	       (unsigned long long)shared->runs, 2 * SWITCHES);
 	munmap(shared, 64);
+}
+
+/* Slices, each of whose rows clear words of the slice's own. */
+#define SLICES 8
+#define SLICE_WORDS (WORDS / SLICES)
+
+/*
+ * A CPU goes off when it and another are each in the middle of a slice: those
+ * that neither has begun run all the same.
+ */
+TEST_F(fanout, cpu_goes_off_in_mid_batch)
+{
+	uint32_t slice_rows = self->before.slice_rows;
+	uint64_t rows = (uint64_t)slice_rows * SLICES, i, words[WORDS];
+	uint64_t *offsets = new_column(rows), *operands;
+	struct held held = { .fd = self->region, .run = by_ioctl };
+	pthread_t thread;
+	int fault;
+
+	if (access(CPU1, W_OK))
+		SKIP(return, "CPU 1 can't be switched off here");
+	ASSERT_NE(NULL, offsets);
+	for (i = 0; i < rows; i++)
+		offsets[i] = (i / slice_rows * SLICE_WORDS + i % SLICE_WORDS) * 8;
+	for (held.cpu = 0; held.cpu < 2; held.cpu++) {
+		memset(words, 0xff, sizeof(words));
+		ASSERT_EQ(REGION_BYTES,
+			  pwrite(self->region, words, REGION_BYTES, 0));
+		operands = mmap(NULL, rows * 8, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		ASSERT_NE(MAP_FAILED, operands);
+		fault = begin_waiting(operands, rows * 8);
+		ASSERT_LE(0, fault);
+		held.batch = (struct shatomic_ioc_batch){
+			.size = sizeof(held.batch),
+			.op = SHATOMIC_OP_FETCH_AND_AND, .width = 8,
+			.parallelism = 2, .rows = rows,
+			.offsets = (uintptr_t)offsets,
+			.operands = (uintptr_t)operands,
+		};
+		ASSERT_EQ(0, pthread_create(&thread, NULL, run_held, &held));
+		ASSERT_TRUE(await_readers(fault, 2));
+		EXPECT_TRUE(write_text(CPU1, "0"));
+		EXPECT_TRUE(end_waiting(fault, operands, rows * 8));
+		pthread_join(thread, NULL);
+		EXPECT_TRUE(write_text(CPU1, "1"));
+		EXPECT_EQ(0, held.ret);
+		EXPECT_EQ(rows, held.batch.rows_done);
+		ASSERT_EQ(REGION_BYTES,
+			  pread(self->region, words, REGION_BYTES, 0));
+		for (i = 0; i < WORDS; i++)
+			ASSERT_EQ(0, words[i]);
+		munmap(operands, rows * 8);
+		close(fault);
+	}
+	munmap(offsets, rows * 8);
 }
 
 /* What was killed in mid-batch has left nothing; others' batches go on. */
@@ -487,8 +590,8 @@ static void *run_huge(void *arg)
 
 /*
  * While a huge batch has all CPUs, small ones get their turn, those that are
- * shared between CPUs as well: were it in their way, hardly one would end before
- * it. They have hundreds of times fewer rows, and half a CPU's time or more.
+ * shared between CPUs as well: were it in their way, hardly one would end
+ * before it. They have hundreds of times fewer rows, and half a CPU or more.
  */
 TEST_F_TIMEOUT(fanout, huge_batch_leaves_room_for_small_ones, 120)
 {

@@ -5,9 +5,9 @@
  * parameters as it found them.
  */
 #include "common.h"
+#include "waiting.h"
 
 #include <linux/mempolicy.h>
-#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -432,23 +432,6 @@ static struct shatomic_ioc_batch big_batch(const struct big_columns *columns)
 	};
 }
 
-/* Memory whose reading waits until it is filled, which is never by itself. */
-static int new_waiting_memory(void **memory, size_t bytes)
-{
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
-	int fd = syscall(SYS_userfaultfd, O_CLOEXEC);
-
-	*memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	range.range.start = (uintptr_t)*memory;
-	range.range.len = bytes;
-	if (*memory == MAP_FAILED || ioctl(fd, UFFDIO_API, &api) ||
-	    ioctl(fd, UFFDIO_REGISTER, &range))
-		return -1;
-	return fd;
-}
-
 /* A batch that waits, on its own thread. */
 struct waiting {
 	int fd;
@@ -488,25 +471,22 @@ static void *run_waiting(void *arg)
 }
 
 /* Return once the batch waits. */
-static bool start_waiting(struct waiting *waiting)
+static bool start_batch(struct waiting *waiting)
 {
-	struct uffd_msg message;
-
-	waiting->fault = new_waiting_memory(&waiting->offsets, 4096);
+	waiting->offsets = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (waiting->offsets == MAP_FAILED)
+		return false;
+	waiting->fault = begin_waiting(waiting->offsets, 4096);
 	return waiting->fault >= 0 &&
 	       !pthread_create(&waiting->thread, NULL, run_waiting, waiting) &&
-	       read(waiting->fault, &message, sizeof(message)) ==
-		       sizeof(message);
+	       await_readers(waiting->fault, 1);
 }
 
 /* Let it go on to its end. */
-static bool end_waiting(struct waiting *waiting)
+static bool end_batch(struct waiting *waiting)
 {
-	struct uffdio_zeropage zero = {
-		.range = { (uintptr_t)waiting->offsets, 4096 },
-	};
-
-	if (ioctl(waiting->fault, UFFDIO_ZEROPAGE, &zero))
+	if (!end_waiting(waiting->fault, waiting->offsets, 4096))
 		return false;
 	pthread_join(waiting->thread, NULL);
 	close(waiting->fault);
@@ -566,7 +546,7 @@ static void one_in_flight(struct __test_metadata *_metadata,
 	EXPECT_EQ(0, run_counted(fd, &refused_by));
 	EXPECT_EQ(0, get_info(self->device).batches);
 
-	ASSERT_EQ(true, start_waiting(&waiting));
+	ASSERT_EQ(true, start_batch(&waiting));
 	EXPECT_EQ(1, get_info(self->device).batches);
 	EXPECT_EQ(-EPERM, run_counted(waiting.fd, &refused_by));
 	EXPECT_EQ(limit, refused_by);
@@ -582,7 +562,7 @@ static void one_in_flight(struct __test_metadata *_metadata,
 	EXPECT_EQ(0, run_counted(waiting.fd, &refused_by));
 	ASSERT_EQ(0, set_parameter(self, parameter, 1));
 
-	EXPECT_EQ(true, end_waiting(&waiting));
+	EXPECT_EQ(true, end_batch(&waiting));
 	EXPECT_EQ(0, get_info(self->device).batches);
 	EXPECT_EQ(0, run_counted(waiting.fd, &refused_by));
 	EXPECT_EQ(0, run_counted_as_nobody(waiting.fd));
@@ -625,14 +605,14 @@ TEST_F(limits, batch_that_waits)
 	/* The thread on the same CPU as this one. */
 	take_a_cpu();
 	waiting.fd = create(self->device, 4096, 0, &limit);
-	ASSERT_EQ(true, start_waiting(&waiting));
+	ASSERT_EQ(true, start_batch(&waiting));
 	for (i = 0; i < 16; i++)
 		operands[i] = 1;
 	EXPECT_EQ(0, ioctl(waiting.fd, SHATOMIC_IOC_BATCH, &batch));
 	for (i = 0; i < 16; i++)
 		EXPECT_EQ(i, results[i]);
 
-	EXPECT_EQ(true, end_waiting(&waiting));
+	EXPECT_EQ(true, end_batch(&waiting));
 	EXPECT_EQ(16, waiting.result);
 	close(waiting.fd);
 }

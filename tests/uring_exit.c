@@ -8,13 +8,12 @@
 #include <linux/shatomic.h>
 
 #include "common.h"
+#include "waiting.h"
 
 #include <liburing.h>
-#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/ioctl.h>
-#include <sys/syscall.h>
 
 /* Newer than the library's headers; the kernel's numbers. */
 #ifndef IORING_SETUP_SINGLE_ISSUER
@@ -37,9 +36,11 @@ struct submission {
 	int device;
 	struct shatomic_ioc_info before;
 	int region;
+	/* Its mapping, which goes with the process's memory. */
+	void *words;
 	struct io_uring ring;
 	struct shatomic_ioc_batch batches[BATCHES];
-	/* Has the operands wait until end_waiting(); or -1. */
+	/* Keeps the operands from their readers, or -1. */
 	int fault;
 	char *operands;
 };
@@ -85,47 +86,31 @@ static void *new_column(void)
 	return column == MAP_FAILED ? NULL : column;
 }
 
-/* Have whoever reads the last page of the operands wait. */
-static bool begin_waiting(struct submission *own)
+/* Whoever reads the last page of the operands waits. */
+static bool hold(struct submission *own)
 {
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register range = {
-		.range = { (uintptr_t)own->operands + COLUMN_BYTES - PAGE_BYTES,
-			   PAGE_BYTES },
-		.mode = UFFDIO_REGISTER_MODE_MISSING,
-	};
-
-	own->fault = syscall(SYS_userfaultfd, O_CLOEXEC);
-	return own->fault >= 0 && !ioctl(own->fault, UFFDIO_API, &api) &&
-	       !ioctl(own->fault, UFFDIO_REGISTER, &range);
+	own->fault = begin_waiting(own->operands + COLUMN_BYTES - PAGE_BYTES,
+				   PAGE_BYTES);
+	return own->fault >= 0;
 }
 
-static bool end_waiting(struct submission *own)
+static bool let_go(struct submission *own)
 {
-	struct uffdio_zeropage zero = {
-		.range = { (uintptr_t)own->operands + COLUMN_BYTES - PAGE_BYTES,
-			   PAGE_BYTES },
-	};
-
-	return own->fault < 0 || !ioctl(own->fault, UFFDIO_ZEROPAGE, &zero);
+	return own->fault < 0 ||
+	       end_waiting(own->fault,
+			   own->operands + COLUMN_BYTES - PAGE_BYTES,
+			   PAGE_BYTES);
 }
 
 /* Until both CPUs that share a batch wait; or for some time. */
 static bool wait_until_in_the_middle(struct submission *own)
 {
-	struct uffd_msg message;
-	unsigned int i;
-
 	if (own->fault < 0) {
 		usleep(next_random() % 20000);
 		return true;
 	}
-	for (i = 0; i < 2; i++) {
-		if (read(own->fault, &message, sizeof(message)) !=
-		    sizeof(message))
-			return false;
-	}
-	return get_info(own->device).batches > own->before.batches;
+	return await_readers(own->fault, 2) &&
+	       get_info(own->device).batches > own->before.batches;
 }
 
 static void queue_batch(struct submission *own, unsigned int i,
@@ -162,6 +147,12 @@ static int reap(struct io_uring *ring)
 	return res;
 }
 
+static void drop_region(struct submission *own)
+{
+	munmap(own->words, REGION_BYTES);
+	close(own->region);
+}
+
 /* Ways to end. */
 
 static void end_by_exit(struct submission *own)
@@ -186,19 +177,19 @@ static void end_by_signal(struct submission *own)
 static void end_ring(struct submission *own)
 {
 	io_uring_queue_exit(&own->ring);
-	if (!end_waiting(own))
+	if (!let_go(own))
 		_exit(11);
-	close(own->region);
+	drop_region(own);
 	_exit(all_is_back(own->device, &own->before) ? 0 : 12);
 }
 
-/* Without a descriptor the batches come to their ends, and the region to its. */
+/* Without a descriptor the batches come to their ends, then the region does. */
 static void end_region(struct submission *own)
 {
 	unsigned int i;
 
-	close(own->region);
-	if (!end_waiting(own))
+	drop_region(own);
+	if (!let_go(own))
 		_exit(13);
 	for (i = 0; i < BATCHES; i++) {
 		if (reap(&own->ring) != (int)ROWS)
@@ -212,11 +203,11 @@ static void *outlive(void *arg)
 	struct submission *own = arg;
 
 	usleep(20000);
-	if (!end_waiting(own))
+	if (!let_go(own))
 		_exit(16);
 	/* The ring may be the exited thread's, which it stays until then. */
 	io_uring_queue_exit(&own->ring);
-	close(own->region);
+	drop_region(own);
 	_exit(all_is_back(own->device, &own->before) ? 0 : 17);
 }
 
@@ -243,8 +234,10 @@ static void submit_and_end(unsigned int setup, bool wait,
 	own.device = open(DEVICE, O_RDWR | O_CLOEXEC);
 	own.before = get_info(own.device);
 	own.region = create_region(own.device);
-	if (!offsets || !own.operands || own.region < 0 ||
-	    (wait && !begin_waiting(&own)) ||
+	own.words = mmap(NULL, REGION_BYTES, PROT_READ | PROT_WRITE,
+			 MAP_SHARED, own.region, 0);
+	if (!offsets || !own.operands || own.words == MAP_FAILED ||
+	    (wait && !hold(&own)) ||
 	    io_uring_queue_init(BATCHES, &own.ring, setup))
 		_exit(20);
 	for (i = 0; i < ROWS; i++)
@@ -341,7 +334,7 @@ static void end_before_keeper(struct submission *own)
 
 	if (!pid) {
 		close(own->ring.ring_fd);
-		close(own->region);
+		drop_region(own);
 		for (;;)
 			pause();
 	}
