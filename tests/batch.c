@@ -1029,6 +1029,9 @@ TEST_F_TIMEOUT(big, parallelism_is_the_most_threads, 120)
 	static const unsigned int most[] = { 1, 2, 3, 0 };
 	unsigned int i;
 
+#ifdef __SANITIZE_THREAD__
+	SKIP(return, "ThreadSanitizer makes a thread of its own");
+#endif
 	align_big(self);
 	if (!can_trace())
 		SKIP(return, "no process can be traced here");

@@ -668,6 +668,9 @@ TEST_F_TIMEOUT(doubles, whole_after_each_instruction, 120)
 	int ret;
 
 	NEEDS_DOUBLES();
+#ifdef __SANITIZE_THREAD__
+	SKIP(return, "ThreadSanitizer replaces the instructions");
+#endif
 	for (i = 0; i < COUNT_OF(ops); i++) {
 		self->memory[SELF] = twice(1);
 		self->memory[PEER] = twice(2);

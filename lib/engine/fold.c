@@ -57,7 +57,7 @@ static __always_inline __u64 fold_rows(const struct shatomic_rows *rows,
 
 		held = evaluate(&o, all, now, &next, &results[k]);
 		now = held ? next : now;
-		if (traits & SHATOMIC_OP_HAS_COMPARAND)
+		if (traits & SHATOMIC_OP_COMPARES)
 			statuses[k] = held ? SHATOMIC_ROW_DONE :
 					     SHATOMIC_ROW_COMPARE_FAILED;
 	}
