@@ -20,6 +20,8 @@
 #include <time.h>
 #include <x86intrin.h>
 
+#include "sample.h"
+
 #define REGION_BYTES (64UL << 20)
 #define REGION_WORDS (REGION_BYTES / sizeof(uint64_t))
 #define ROWS (64UL << 10)
@@ -168,28 +170,6 @@ static struct columns *columns_of(const struct way *way)
 	return way->has_columns_in_region ? in_region : ordinary;
 }
 
-static double now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1e9 + now.tv_nsec;
-}
-
-static int compare_doubles(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-/* Sorts @values. */
-static double median(double *values, size_t count)
-{
-	qsort(values, count, sizeof(*values), compare_doubles);
-	return (values[(count - 1) / 2] + values[count / 2]) / 2;
-}
-
 /*
  * One pass of a way over all batches; returns the ticks of the time-stamp
  * counter that a row took in the median batch. One batch is over before the
@@ -261,25 +241,26 @@ static struct shatomic_region *create(void)
 static void report(const char *id, const char *title, double *ratio,
 		   double (*ticks)[SAMPLES], double tick_ns)
 {
+	char note[256] = "user-mode Linux, the same region of 4 KiB pages; ns a row:";
+	const struct figure figure = {
+		.id = id, .title = title, .unit = "ratio", .target = TARGET,
+		.lower_is_better = 1, .note = note,
+	};
+	size_t end = strlen(note);
 	unsigned int w;
 
-	median(ratio, SAMPLES);
-	printf("{\"id\":\"%s\",\"title\":\"%s over the same engine in the process: 64 Ki rows of 8-byte fetch_and_add with results, random in 64 MiB, 1 worker\","
-	       "\"unit\":\"ratio\",\"value\":{\"min\":%.3f,\"median\":%.3f,\"max\":%.3f,\"n\":%d},\"target\":%.1f,\"better\":\"lower\","
-	       "\"note\":\"user-mode Linux, the same region of 4 KiB pages; ns a row:",
-	       id, title, ratio[0], ratio[SAMPLES / 2], ratio[SAMPLES - 1],
-	       SAMPLES, TARGET);
 	for (w = 0; w < WAYS; w++)
-		printf("%s %s %.2f", w ? "," : "", ways[w].name,
-		       median(ticks[w], SAMPLES) * tick_ns);
-	printf("\"}\n");
+		end += snprintf(note + end, sizeof(note) - end, "%s %s %.2f",
+				w ? "," : "", ways[w].name,
+				median(ticks[w], SAMPLES) * tick_ns);
+	print_figure(&figure, ratio, SAMPLES);
 }
 
 int main(void)
 {
 	static double ticks[WAYS][SAMPLES], copied[SAMPLES], in_place[SAMPLES];
 	struct shatomic_region *region = create();
-	double start_ns = now_ns(), tick_ns;
+	double start_ns = now(CLOCK_MONOTONIC), tick_ns;
 	uint64_t start = __rdtsc();
 	unsigned int w, s;
 
@@ -301,10 +282,11 @@ int main(void)
 		copied[s] = ticks[KERNEL][s] / ticks[PROCESS][s];
 		in_place[s] = ticks[IN_PLACE][s] / ticks[PROCESS][s];
 	}
-	tick_ns = (now_ns() - start_ns) / (__rdtsc() - start);
+	tick_ns = (now(CLOCK_MONOTONIC) - start_ns) / (__rdtsc() - start);
 
-	report("k", "kernel path", copied, ticks, tick_ns);
-	report("k_in_region", "kernel path, columns in a region,", in_place,
+	report("k", "kernel path to process: 64K random rows on 64 MiB", copied,
+	       ticks, tick_ns);
+	report("k_in_region", "the same with columns in a region", in_place,
 	       ticks, tick_ns);
 	shatomic_close(columns_region);
 	shatomic_close(region);

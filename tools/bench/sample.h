@@ -53,14 +53,14 @@ static inline double median(double *samples, size_t count)
 	return samples[count / 2];
 }
 
-/* Print the line of a figure, whose samples are sorted by it. */
-static inline void print_figure(const struct figure *figure, double *samples,
-				size_t count)
+/* Print the line of a figure; returns the median of its samples, now sorted. */
+static inline double print_figure(const struct figure *figure, double *samples,
+				  size_t count)
 {
 	double middle = median(samples, count);
 
 	printf("{\"id\":\"%s\",\"title\":\"%s\",\"unit\":\"%s\","
-	       "\"value\":{\"min\":%.4g,\"median\":%.4g,\"max\":%.4g,\"n\":%zu},",
+	       "\"value\":{\"min\":%.6g,\"median\":%.6g,\"max\":%.6g,\"n\":%zu},",
 	       figure->id, figure->title, figure->unit, samples[0], middle,
 	       samples[count - 1], count);
 	if (figure->target != 0.0)
@@ -70,6 +70,7 @@ static inline void print_figure(const struct figure *figure, double *samples,
 	printf("\"better\":\"%s\",\"note\":\"%s\"}\n",
 	       figure->lower_is_better ? "lower" : "higher", figure->note);
 	fflush(stdout);
+	return middle;
 }
 
 #endif /* BENCH_SAMPLE_H */
