@@ -109,6 +109,26 @@ static __u32 missing_column(const struct shatomic_rows *rows, __u32 traits)
 	return SHATOMIC_FIELD_NONE;
 }
 
+/* What a batch with SHATOMIC_BATCH_SNAPSHOT has to be. */
+static int check_snapshot(const struct shatomic_rows *rows, __u32 flags,
+			  __u32 *field)
+{
+	*field = SHATOMIC_FIELD_FLAGS;
+	if (flags & SHATOMIC_BATCH_UNORDERED)
+		return -EINVAL;
+	*field = SHATOMIC_FIELD_OP;
+	if (rows->ops || rows->op != SHATOMIC_OP_GET)
+		return -EINVAL;
+	*field = SHATOMIC_FIELD_WIDTH;
+	if (rows->width == SHATOMIC_DOUBLE_WIDTH)
+		return -EOPNOTSUPP;
+	*field = SHATOMIC_FIELD_ROWS;
+	if (rows->count > SHATOMIC_SNAPSHOT_ROWS)
+		return -EINVAL;
+	*field = SHATOMIC_FIELD_RESULTS;
+	return rows->count && !rows->results ? -EINVAL : 0;
+}
+
 int shatomic_check_shape(const struct shatomic_rows *rows, __u32 flags,
 			 struct shatomic_row_error *error)
 {
@@ -136,7 +156,7 @@ int shatomic_check_shape(const struct shatomic_rows *rows, __u32 flags,
 		return -EINVAL;
 
 	if (flags & SHATOMIC_BATCH_SNAPSHOT) {
-		ret = shatomic_check_snapshot(rows, flags, &error->field);
+		ret = check_snapshot(rows, flags, &error->field);
 		if (ret)
 			return ret;
 	}

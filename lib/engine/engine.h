@@ -180,10 +180,6 @@ int shatomic_check_rows(const struct shatomic_memory *self,
 void shatomic_run_rows(const struct shatomic_memory *self,
 		       const struct shatomic_rows *rows, bool has_fields);
 
-/* What shatomic_check_shape() checks of a batch with SHATOMIC_BATCH_SNAPSHOT. */
-int shatomic_check_snapshot(const struct shatomic_rows *rows, __u32 flags,
-			    __u32 *field);
-
 /*
  * As shatomic_run_rows(), but as @flags say: enum shatomic_batch_flags. Returns
  * 0, or -EBUSY when a snapshot could not be had.

@@ -6,7 +6,6 @@
  * such instruction.
  */
 #include "row.h"
-#include "tune.h"
 
 typedef void run_fn(const struct shatomic_memory *self,
 		    const struct shatomic_rows *rows);

@@ -35,25 +35,6 @@ static int run_snapshot(const struct shatomic_memory *self,
 	return -EBUSY;
 }
 
-int shatomic_check_snapshot(const struct shatomic_rows *rows, __u32 flags,
-			    __u32 *field)
-{
-	*field = SHATOMIC_FIELD_FLAGS;
-	if (flags & SHATOMIC_BATCH_UNORDERED)
-		return -EINVAL;
-	*field = SHATOMIC_FIELD_OP;
-	if (rows->ops || rows->op != SHATOMIC_OP_GET)
-		return -EINVAL;
-	*field = SHATOMIC_FIELD_WIDTH;
-	if (rows->width == SHATOMIC_DOUBLE_WIDTH)
-		return -EOPNOTSUPP;
-	*field = SHATOMIC_FIELD_ROWS;
-	if (rows->count > SHATOMIC_SNAPSHOT_ROWS)
-		return -EINVAL;
-	*field = SHATOMIC_FIELD_RESULTS;
-	return rows->count && !rows->results ? -EINVAL : 0;
-}
-
 int shatomic_run_flagged(const struct shatomic_memory *self,
 			 const struct shatomic_rows *rows, __u32 flags,
 			 bool has_fields)
