@@ -98,37 +98,33 @@ static __always_inline __u32 fold(const struct shatomic_memory *self,
 	return length;
 }
 
-static __always_inline __u64 four_terms(const __u64 *operands, join_fn *join,
-					int sign)
-{
-	return join(join(term(&operands[0], sign), term(&operands[1], sign)),
-		    join(term(&operands[2], sign), term(&operands[3], sign)));
-}
-
 /*
  * Join the rows from @i on that are on one word. Returns how many they are,
  * which run_length() would tell in a pass more.
  */
 static __always_inline __u64 join_run(const struct shatomic_rows *rows,
 				      __u64 i, join_fn *join, int sign,
-				      __u64 *joined_)
+				      __u64 nothing, __u64 *joined)
 {
 	const __u64 *offsets = rows->offsets + i;
 	const __u64 *operands = rows->operands + i;
 	__u64 most = most_rows(rows, i, SHATOMIC_JOIN_ROWS);
-	__u64 length = 0, offset = offsets[0], joined = *joined_;
+	__u64 length = 0, offset = offsets[0];
+	/* Several, so that no row has to wait for the row before. */
+	__u64 parts[4] = { nothing, nothing, nothing, nothing };
+	__u32 k;
 
 	while (length + 8 <= most && four_are_on(&offsets[length], offset) &&
 	       four_are_on(&offsets[length + 4], offset)) {
-		joined = join(joined,
-			      join(four_terms(&operands[length], join, sign),
-				   four_terms(&operands[length + 4], join,
-					      sign)));
+#pragma GCC unroll 8
+		for (k = 0; k < 8; k++)
+			parts[k % 4] = join(parts[k % 4],
+					    term(&operands[length + k], sign));
 		length += 8;
 	}
 	for (; length < most && offsets[length] == offset; length++)
-		joined = join(joined, term(&operands[length], sign));
-	*joined_ = joined;
+		parts[0] = join(parts[0], term(&operands[length], sign));
+	*joined = join(join(parts[0], parts[1]), join(parts[2], parts[3]));
 	return length;
 }
 
@@ -169,9 +165,9 @@ static __always_inline __u32 fold_joints(const struct shatomic_memory *self,
 					 apply_fn *apply, int sign,
 					 __u64 nothing, bool gives_next)
 {
-	__u64 joined = nothing, seen, length;
+	__u64 joined, seen, length;
 
-	length = join_run(rows, i, join, sign, &joined);
+	length = join_run(rows, i, join, sign, nothing, &joined);
 	if (length == 1)
 		return 0;
 	seen = apply(self_at(self, rows, i), joined);
