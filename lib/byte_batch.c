@@ -205,7 +205,7 @@ static int run_form(struct shatomic_region *region,
 		    struct shatomic_byte_batch *batch, unsigned int op)
 {
 	int needs = shatomic_op_needs(op);
-	struct columns columns = { NULL };
+	struct columns columns = { .operands = NULL };
 	size_t stride = 0;
 	int err;
 

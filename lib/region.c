@@ -51,6 +51,8 @@ static int choose_automatically(const struct shatomic_backend_ops **ops)
 static int choose_backend(enum shatomic_backend backend,
 			  const struct shatomic_backend_ops **ops)
 {
+	/* Compilers don't see that failing never returns 0. */
+	*ops = NULL;
 	switch (backend) {
 	case SHATOMIC_BACKEND_AUTO:
 		return choose_automatically(ops);

@@ -7,12 +7,16 @@
 
 #ifdef __SIZEOF_INT128__
 
+#if defined(__x86_64__) && !defined(__KERNEL__)
+#include <cpuid.h>
+#endif
+
 #define SHATOMIC_INTEGER __uint128_t
 #include "evaluate.h"
 
 #ifdef __x86_64__
 /* The first x86-64 machines did not have it, so compilers do not use it. */
-__attribute__((target("cx16")))
+__attribute__((target("cx16"), __noinline__))
 #endif
 static __uint128_t compare_and_exchange(__uint128_t *word,
 					__uint128_t expected,
@@ -126,12 +130,33 @@ void shatomic_run_doubles(const struct shatomic_memory *self,
 	}
 }
 
+#if defined(__x86_64__) && !defined(__KERNEL__)
+/*
+ * Not __builtin_cpu_supports(), which not every compiler asks about this. The
+ * answer is kept, as hypervisors take microseconds for it.
+ */
+static bool has_cmpxchg16b(void)
+{
+	enum { UNKNOWN, NO, YES };
+	static int known = UNKNOWN;
+	int has = __atomic_load_n(&known, __ATOMIC_RELAXED);
+	unsigned int eax, ebx, ecx, edx;
+
+	if (has == UNKNOWN) {
+		has = __get_cpuid(1, &eax, &ebx, &ecx, &edx) &&
+		      ecx & bit_CMPXCHG16B ? YES : NO;
+		__atomic_store_n(&known, has, __ATOMIC_RELAXED);
+	}
+	return has == YES;
+}
+#endif
+
 bool shatomic_has_doubles(void)
 {
 #if defined(__x86_64__) && defined(__KERNEL__)
 	return boot_cpu_has(X86_FEATURE_CX16);
 #elif defined(__x86_64__)
-	return __builtin_cpu_supports("cmpxchg16b");
+	return has_cmpxchg16b();
 #elif defined(__GCC_HAVE_SYNC_COMPARE_AND_SWAP_16)
 	return true;
 #else
