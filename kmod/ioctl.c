@@ -47,17 +47,20 @@ struct call {
  * @size: Bytes of its structure that this kernel knows.
  * @min_size: Bytes of it that a caller must have.
  * @run: Does it.
+ * @is_final: It can't be undone for a caller who can't be told of it.
  */
 struct command {
 	unsigned int number;
 	u32 size;
 	u32 min_size;
 	int (*run)(struct call *call);
+	bool is_final;
 };
 
-#define COMMAND(ioc, type, last, fn)                                          \
+#define COMMAND(ioc, type, last, fn, ...)                                     \
 	{ .number = (ioc), .size = sizeof(struct type),                       \
-	  .min_size = offsetofend(struct type, last), .run = (fn) }
+	  .min_size = offsetofend(struct type, last), .run = (fn),            \
+	  ##__VA_ARGS__ }
 
 static int new_descriptor(struct call *call, struct file *file, s32 *fd)
 {
@@ -237,7 +240,8 @@ static const struct command device_commands[] = {
 	COMMAND(SHATOMIC_IOC_INFO, shatomic_ioc_info, flags, run_info),
 	COMMAND(SHATOMIC_IOC_CREATE, shatomic_ioc_create, mode, run_create),
 	COMMAND(SHATOMIC_IOC_OPEN, shatomic_ioc_open, name, run_open),
-	COMMAND(SHATOMIC_IOC_UNLINK, shatomic_ioc_unlink, name, run_unlink),
+	COMMAND(SHATOMIC_IOC_UNLINK, shatomic_ioc_unlink, name, run_unlink,
+		.is_final = true),
 	COMMAND(SHATOMIC_IOC_LIST, shatomic_ioc_list, entries, run_list),
 };
 
@@ -275,8 +279,8 @@ static long run_command(struct file *file, const struct command *commands,
 	const struct command *command = commands;
 	const struct command *end = commands + count;
 	struct call call;
+	int ret, saved;
 	u32 size;
-	int ret;
 
 	while (command->number != number) {
 		if (++command == end)
@@ -295,7 +299,15 @@ static long run_command(struct file *file, const struct command *commands,
 	/* It was read twice; what counts is what was checked. */
 	call.args.head.size = size;
 
-	ret = save_args(&call.args, command, user, size, command->run(&call));
+	/* Whether the caller can be told is to be known before. */
+	ret = command->is_final ?
+		      save_args(&call.args, command, user, size, 0) : 0;
+	if (ret)
+		return ret;
+	ret = command->run(&call);
+	saved = save_args(&call.args, command, user, size, ret);
+	if (!command->is_final)
+		ret = saved;
 	finish_call(&call, ret);
 	return ret;
 }
