@@ -146,17 +146,11 @@ static int check_create(struct shatomic_ioc_create *create)
 	return 0;
 }
 
-static int run_create(struct call *call)
+/* Create what has been checked. */
+static int create_region(struct call *call, struct shatomic_ioc_create *create)
 {
-	struct shatomic_ioc_create *create = &call->args.create;
 	int ret;
 
-	ret = check_create(create);
-	if (ret)
-		return ret;
-
-	create->limit = SHATOMIC_LIMIT_NONE;
-	create->fd = -1;
 	/* Whose creation may take long should learn it now. */
 	if (create->name[0] && shatomic_name_is_taken(create->name))
 		return -EEXIST;
@@ -171,6 +165,24 @@ static int run_create(struct call *call)
 	/* The number is about to be somebody else's. */
 	if (ret)
 		create->fd = -1;
+	return ret;
+}
+
+static int run_create(struct call *call)
+{
+	struct shatomic_ioc_create *create = &call->args.create;
+	int ret;
+
+	ret = check_create(create);
+	if (ret)
+		return ret;
+
+	create->limit = SHATOMIC_LIMIT_NONE;
+	create->fd = -1;
+	ret = create_region(call, create);
+	/* Not for the region itself, but for a file, a descriptor, a name. */
+	if (ret == -ENOMEM && create->limit == SHATOMIC_LIMIT_NONE)
+		create->limit = SHATOMIC_LIMIT_MEMORY;
 	return ret;
 }
 
