@@ -25,7 +25,8 @@ _Static_assert(0 SHATOMIC_OPS(COUNT_OP) == SHATOMIC_OP_COUNT,
 
 __u32 shatomic_op_traits(__u32 op)
 {
-	return op_traits[op];
+	return op_traits[index_without_guessing(op, sizeof(op_traits) /
+						    sizeof(op_traits[0]))];
 }
 
 __u16 shatomic_op_widths(__u32 op)
@@ -170,7 +171,7 @@ int shatomic_check_shape(const struct shatomic_rows *rows, __u32 flags,
 
 	if (rows->ops)
 		return 0;
-	error->field = missing_column(rows, op_traits[rows->op]);
+	error->field = missing_column(rows, shatomic_op_traits(rows->op));
 	return error->field == SHATOMIC_FIELD_NONE ? 0 : -EINVAL;
 }
 
@@ -223,6 +224,8 @@ int shatomic_check_columns(const struct shatomic_rows *rows, __u64 base,
 		if (columns[i].is_written && !writable)
 			return -EACCES;
 	}
+	/* Columns are looked up by where they are. */
+	end_guessing();
 	return 0;
 }
 
@@ -234,6 +237,7 @@ static int check_peer(const struct shatomic_rows *rows, __u64 i, __u32 traits,
 	*field = SHATOMIC_FIELD_PEER_INDEXES;
 	if (index >= rows->peer_count)
 		return -EINVAL;
+	index = index_without_guessing(index, rows->peer_count);
 	if ((traits & SHATOMIC_OP_WRITES_PEER) && !rows->peers[index]->writable)
 		return -EACCES;
 
@@ -449,5 +453,7 @@ int shatomic_check_rows(const struct shatomic_memory *self,
 		if (ret)
 			return ret;
 	}
+	/* Words and peers are looked up by what has been checked. */
+	end_guessing();
 	return 0;
 }

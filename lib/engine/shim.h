@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR LGPL-2.1-or-later */
 /*
  * What the engine takes from its surroundings, in the kernel and in userspace:
- * fixed-width types, bool, errno values, attributes, features of the CPU.
- * Nothing else may be included by the engine.
+ * fixed-width types, bool, errno values, attributes, features of the CPU, what
+ * keeps it from guessing. Nothing else may be included by the engine.
  */
 #ifndef SHATOMIC_ENGINE_SHIM_H
 #define SHATOMIC_ENGINE_SHIM_H
@@ -11,6 +11,7 @@
 
 #ifdef __KERNEL__
 #include <linux/errno.h>
+#include <linux/nospec.h>
 #ifdef __x86_64__
 #include <asm/cpufeature.h>
 #endif
@@ -35,6 +36,35 @@ static inline void prefetch_for_write(const void *address)
 	asm volatile("prefetchw %0" : : "m"(*(const char *)address));
 #else
 	__builtin_prefetch(address, 1, 3);
+#endif
+}
+
+/*
+ * A CPU may guess that a check will pass and go on with what it has not checked
+ * yet. In the kernel, whose memory is not the caller's, that leaves traces which
+ * the caller can find. A process has nothing to hide from itself.
+ */
+
+/* Once @index has been found below @size: nothing else, while guessing too. */
+static inline __u32 index_without_guessing(__u32 index, __u32 size)
+{
+#ifdef __KERNEL__
+	return array_index_nospec(index, size);
+#else
+	(void)size;
+	return index;
+#endif
+}
+
+/* What comes after begins when what came before is certain. */
+static inline void end_guessing(void)
+{
+#ifdef __KERNEL__
+#ifdef spec_bar
+	spec_bar();
+#else
+	barrier_nospec();
+#endif
 #endif
 }
 
