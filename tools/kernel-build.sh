@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# Building kernels from the package linux-source-6.1, each once: for scripts
+# that source it at the top of the tree and have a function die.
+
+kernel_archive=/usr/src/linux-source-6.1.tar.xz
+
+# What of the source no step of a build reads, two thirds of it.
+kernel_unread=('*/Documentation/*/*' '*/sound/*.[ch]' '*/drivers/gpu/*.[ch]'
+	'*/drivers/net/*/*.[ch]' '*/drivers/media/*.[ch]' '*/drivers/scsi/*.[ch]'
+	'*/drivers/infiniband/*.[ch]' '*/drivers/staging/*.[ch]'
+	'*/tools/testing/*' '*/tools/perf/*' '*.dts' '*.dtsi')
+
+# kernel_directory PARENT FILE...: where under PARENT the kernel is that is made
+# from the source as it is now, by this compiler, of what is in FILEs.
+kernel_directory() {
+	local key
+
+	key=$({ cc --version; cat "${@:2}" tools/kernel-build.sh; } |
+		sha256sum | cut -c 1-12)
+	echo "$1/$(dpkg-query -W -f '${Version}' linux-source-6.1)-$key"
+}
+
+# kernel_build DIRECTORY LOG COMMAND...: have COMMAND, whose last argument will
+# be where the source is unpacked, build what is then DIRECTORY.
+kernel_build() {
+	local to=$1 log=$2 work
+
+	work=$(mktemp -d "$to.XXXXXX")
+	# Now, as it is local.
+	# shellcheck disable=SC2064
+	trap "rm -rf '$work'" EXIT
+	mkdir -p "${log%/*}"
+	tar -xf "$kernel_archive" -C "$work" --strip-components=1 \
+		"${kernel_unread[@]/#/--exclude=}"
+	("${@:3}" "$work") >"$log" 2>&1 || {
+		tail -n 20 "$log" >&2
+		die "the build failed; its log is $log"
+	}
+	# Renamed when whole, so that half of it is never taken for all.
+	mv -T "$work" "$to" 2>/dev/null || [[ -d $to ]]
+}
+
+# kernel_configure DIRECTORY ARCH FILE...: little more than a scheduler, and
+# what FILEs say, which has to take effect.
+kernel_configure() {
+	local line
+
+	make -C "$1" ARCH="$2" tinyconfig || return
+	cat "${@:3}" >>"$1/.config"
+	make -C "$1" ARCH="$2" olddefconfig || return
+	while read -r line; do
+		grep -qxF "$line" "$1/.config" || die "not in the configuration: $line"
+	done < <(grep -hE '^(CONFIG_|# CONFIG_.* is not set$)' "${@:3}")
+}
