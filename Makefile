@@ -12,6 +12,7 @@ MODULE_KO = build/shatomic.ko
 help:
 	@echo 'make run       count the words of real text with 4 processes, on both backends'
 	@echo 'make test      run all tests, native and in a guest'
+	@echo 'make test-debug  all tests in guests whose kernels look for faults'
 	@echo 'make shell     a shell in a guest with the module loaded'
 	@echo 'make all       build module, library, command and tests'
 	@echo 'make module    build shatomic.ko; KDIR=... for another kernel'
@@ -64,6 +65,9 @@ run:
 test: all
 	@tests/run
 
+test-debug: all
+	@tests/run-debug
+
 bench:
 	@tools/bench/run build/bench
 
@@ -89,5 +93,5 @@ install-module: module
 clean:
 	rm -rf build
 
-.PHONY: help setup all module library command man tests run test bench shell lint \
+.PHONY: help setup all module library command man tests run test test-debug bench shell lint \
 	install install-module clean

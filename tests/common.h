@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <kselftest_harness.h>
 #include <sched.h>
 #include <shatomic.h>
 #include <stdio.h>
@@ -19,6 +18,20 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+/*
+ * Alarms, the harness's of each test among them, after TEST_TIME_SCALE times as
+ * many seconds: some kernels take longer for everything.
+ */
+static inline unsigned int scaled_alarm(unsigned int seconds)
+{
+	const char *scale = getenv("TEST_TIME_SCALE");
+
+	return alarm(seconds * (scale ? strtoul(scale, NULL, 10) : 1));
+}
+
+#define alarm scaled_alarm
+#include <kselftest_harness.h>
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
