@@ -16,6 +16,7 @@
 #include <linux/file.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
+#include <linux/percpu.h>
 #include <linux/refcount.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
@@ -174,6 +175,7 @@ static int run_loaded(struct batch *batch, struct shatomic_chunk *chunk,
 	if (ret)
 		return ret;
 	atomic64_add(rows->count, &batch->rows_done);
+	shatomic_count_rows(batch->file, rows);
 
 	return lanes > 1 ?
 		       shatomic_columns_save_lane(&batch->columns, chunk, first,
@@ -633,6 +635,18 @@ static int run_batch(struct file *file, struct shatomic_ioc_batch *args)
 	return ret;
 }
 
+static __always_inline int run_any(struct file *file,
+				   struct shatomic_ioc_batch *args)
+{
+	int ret;
+
+	args->rows_done = 0;
+	args->error_row = SHATOMIC_NO_ROW;
+	args->error_field = SHATOMIC_FIELD_NONE;
+	args->limit = SHATOMIC_LIMIT_NONE;
+	return shatomic_solo_run(file, args, &ret) ? ret : run_batch(file, args);
+}
+
 /**
  * shatomic_batch() - Check and run a batch
  * @file: A file of the region.
@@ -642,13 +656,21 @@ static int run_batch(struct file *file, struct shatomic_ioc_batch *args)
  */
 int shatomic_batch(struct file *file, struct shatomic_ioc_batch *args)
 {
+	const struct shatomic_region *region = file_inode(file)->i_private;
+	struct shatomic_counters __percpu *counters;
 	int ret;
 
-	args->rows_done = 0;
-	args->error_row = SHATOMIC_NO_ROW;
-	args->error_field = SHATOMIC_FIELD_NONE;
-	args->limit = SHATOMIC_LIMIT_NONE;
-	return shatomic_solo_run(file, args, &ret) ? ret : run_batch(file, args);
+	if (!static_branch_likely(&shatomic_counting))
+		return run_any(file, args);
+
+	/* One that has begun ends, whatever becomes of the key meanwhile. */
+	counters = region->counters;
+	this_cpu_inc(counters->begun);
+	ret = run_any(file, args);
+	if (ret)
+		this_cpu_inc(counters->errors);
+	this_cpu_inc(counters->ended);
+	return ret;
 }
 
 int shatomic_batch_init(void)

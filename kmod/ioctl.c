@@ -35,6 +35,7 @@ struct call {
 		struct shatomic_ioc_list list;
 		struct shatomic_ioc_region_info region_info;
 		struct shatomic_ioc_publish publish;
+		struct shatomic_ioc_stats stats;
 	} args;
 	struct file *new_file;
 	int new_fd;
@@ -248,6 +249,12 @@ static int run_publish(struct call *call)
 	return give_name(call, call->file);
 }
 
+static int run_stats(struct call *call)
+{
+	return shatomic_stats(shatomic_region_of(call->file),
+			      &call->args.stats);
+}
+
 static const struct command device_commands[] = {
 	COMMAND(SHATOMIC_IOC_INFO, shatomic_ioc_info, flags, run_info),
 	COMMAND(SHATOMIC_IOC_CREATE, shatomic_ioc_create, mode, run_create),
@@ -262,6 +269,7 @@ static const struct command region_commands[] = {
 		run_region_info),
 	COMMAND(SHATOMIC_IOC_PUBLISH, shatomic_ioc_publish, reserved,
 		run_publish),
+	COMMAND(SHATOMIC_IOC_STATS, shatomic_ioc_stats, flags, run_stats),
 };
 
 /* @size is the caller's; what the structure says is taken for no more. */
@@ -290,7 +298,7 @@ static long run_command(struct file *file, const struct command *commands,
 {
 	const struct command *command = commands;
 	const struct command *end = commands + count;
-	struct call call;
+	struct call call __uninitialized;
 	int ret, saved;
 	u32 size;
 
@@ -354,7 +362,8 @@ static int save_batch(const struct shatomic_ioc_batch *args, void __user *user,
 
 static int batch_ioctl(struct file *file, void __user *user)
 {
-	struct shatomic_ioc_batch args;
+	/* All of it is loaded: zeroing it before would be seen in small ones. */
+	struct shatomic_ioc_batch args __uninitialized;
 	u32 size;
 	int ret;
 
@@ -390,7 +399,7 @@ long shatomic_region_ioctl(struct file *file, unsigned int cmd,
 int shatomic_batch_command(struct file *file, void __user *user, u32 size,
 			   bool inline_only)
 {
-	struct shatomic_ioc_batch args;
+	struct shatomic_ioc_batch args __uninitialized;
 	int ret;
 
 	ret = load_batch(&args, user, size);

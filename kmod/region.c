@@ -48,6 +48,12 @@ void shatomic_region_as_memory(struct file *file,
 	memory->prefetch = shatomic_prefetch_pays(region->size, l2_cache_size);
 }
 
+static void region_dealloc(struct shatomic_region *region)
+{
+	shatomic_stats_free(region);
+	kfree(region);
+}
+
 /*
  * A path opened with O_PATH, or one on its way through /proc, can keep the
  * inode when no file counts any more. It keeps an empty file of fixed size 0:
@@ -55,10 +61,11 @@ void shatomic_region_as_memory(struct file *file,
  */
 static void region_free(struct shatomic_region *region, struct inode *inode)
 {
+	shatomic_stats_retire(region);
 	shatomic_pages_drop(&region->pages);
 	shmem_truncate_range(inode, 0, (loff_t)-1);
 	shatomic_uncharge_region(&region->charge);
-	kfree(region);
+	region_dealloc(region);
 }
 
 /*
@@ -162,9 +169,12 @@ static struct shatomic_region *region_alloc(const struct shatomic_ioc_create *cr
 	struct shatomic_region *region;
 	int ret;
 
+	*limit = SHATOMIC_LIMIT_MEMORY;
 	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
-	if (!region) {
-		*limit = SHATOMIC_LIMIT_MEMORY;
+	if (!region)
+		return ERR_PTR(-ENOMEM);
+	if (shatomic_stats_alloc(region)) {
+		kfree(region);
 		return ERR_PTR(-ENOMEM);
 	}
 
@@ -178,7 +188,7 @@ static struct shatomic_region *region_alloc(const struct shatomic_ioc_create *cr
 	ret = shatomic_charge_region(&region->charge,
 				     round_up(region->size, PAGE_SIZE), limit);
 	if (ret) {
-		kfree(region);
+		region_dealloc(region);
 		return ERR_PTR(ret);
 	}
 	return region;
@@ -230,6 +240,7 @@ struct file *shatomic_region_create(const struct shatomic_ioc_create *create,
 		(region->name[0] ? create->mode & ~current_umask() : 0600);
 	file_inode(file)->i_private = region;
 	file_inode(file)->i_fop = &region_fops;
+	shatomic_stats_add(region);
 	*limit = SHATOMIC_LIMIT_NONE;
 
 	/* As every later one, the first descriptor is an opened file. */
@@ -247,7 +258,7 @@ err_file:
 	fput(file);
 err_region:
 	shatomic_uncharge_region(&region->charge);
-	kfree(region);
+	region_dealloc(region);
 	return ERR_PTR(ret);
 }
 

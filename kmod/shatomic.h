@@ -9,13 +9,16 @@
 #include <linux/cred.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/jump_label.h>
 #include <linux/limits.h>
+#include <linux/list.h>
 #include <linux/types.h>
 #include <uapi/linux/shatomic.h>
 
 #include "engine/engine.h"
 
 struct io_uring_cmd;
+struct shatomic_counters;
 struct shatomic_region;
 struct vfsmount;
 
@@ -86,6 +89,8 @@ void shatomic_pages_drop(struct shatomic_pages *pages);
  * @batches: How many batches are in flight on it.
  * @name: Its name, "" when it has none; immutable.
  * @published: Whether it has been given its name; names.c has the lock.
+ * @counters: What has run on it.
+ * @node: In the list of regions, from the time it is one until it is freed.
  * @path: Keeps the inode while @free_work is under way.
  * @free_work: Frees a region created with SHATOMIC_CREATE_ASYNC_FREE.
  */
@@ -98,6 +103,8 @@ struct shatomic_region {
 	atomic_t batches;
 	char name[SHATOMIC_NAME_SIZE];
 	bool published;
+	struct shatomic_counters __percpu *counters;
+	struct list_head node;
 	struct path path;
 	struct work_struct free_work;
 };
@@ -112,6 +119,45 @@ void shatomic_region_as_memory(struct file *file,
 			       struct shatomic_memory *memory);
 int shatomic_region_info(struct file *file,
 			 struct shatomic_ioc_region_info *info);
+
+/* stats.c: what has run, counted by each CPU. */
+
+/**
+ * struct shatomic_counters - What one CPU has counted of a region
+ * @begun: Batches that began.
+ * @ended: Batches that ended.
+ * @errors: Those of them that failed.
+ * @op_rows: Rows that ran, by operation.
+ */
+struct shatomic_counters {
+	u64 begun;
+	u64 ended;
+	u64 errors;
+	u64 op_rows[SHATOMIC_OP_COUNT];
+};
+
+DECLARE_STATIC_KEY_TRUE(shatomic_counting);
+
+int shatomic_stats_alloc(struct shatomic_region *region);
+void shatomic_stats_free(struct shatomic_region *region);
+void shatomic_stats_add(struct shatomic_region *region);
+void shatomic_stats_retire(struct shatomic_region *region);
+int shatomic_stats(struct shatomic_region *region,
+		   struct shatomic_ioc_stats *stats);
+void shatomic_stats_count_rows(struct file *file,
+			       const struct shatomic_rows *rows);
+
+/**
+ * shatomic_count_rows() - Count rows that have run
+ * @file: A file of their region.
+ * @rows: The rows.
+ */
+static inline void shatomic_count_rows(struct file *file,
+				       const struct shatomic_rows *rows)
+{
+	if (static_branch_likely(&shatomic_counting))
+		shatomic_stats_count_rows(file, rows);
+}
 
 /* names.c: named regions. */
 int shatomic_name_check(const u8 *name);

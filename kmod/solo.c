@@ -72,8 +72,6 @@ static void give_back(struct room *room)
 
 static bool runs_alone(const struct shatomic_ioc_batch *args)
 {
-	if (args->peer_count)
-		return false;
 	/* Any chunk holds these, and no slice is smaller. */
 	if (args->rows <= SHATOMIC_CHUNK_ROWS / 2)
 		return true;
@@ -119,7 +117,8 @@ static int check_empty(struct file *file, struct shatomic_ioc_batch *args)
 		.ops = (void *)(uintptr_t)args->ops,
 		.widths = (void *)(uintptr_t)args->widths,
 	};
-	struct shatomic_columns columns;
+	/* Not zeroed, which would be seen here: opening sets what is used. */
+	struct shatomic_columns columns __uninitialized;
 	int ret;
 
 	ret = shatomic_batch_check_args(file, args, &shape);
@@ -150,7 +149,7 @@ static int check_rows(const struct shatomic_memory *self,
 	return ret;
 }
 
-static int run_rows(const struct shatomic_memory *self,
+static int run_rows(struct file *file, const struct shatomic_memory *self,
 		    struct shatomic_ioc_batch *args,
 		    const struct shatomic_columns *columns, struct room *room,
 		    struct shatomic_rows *rows, bool has_fields)
@@ -171,6 +170,7 @@ static int run_rows(const struct shatomic_memory *self,
 		if (ret)
 			break;
 		args->rows_done += rows->count;
+		shatomic_count_rows(file, rows);
 		ret = shatomic_columns_save(columns, &room->chunk, rows, first,
 					    &field);
 		left -= rows->count;
@@ -206,9 +206,25 @@ static int check_and_run(struct file *file, struct shatomic_ioc_batch *args,
 	shatomic_region_as_memory(file, &self);
 	ret = check_rows(&self, args, &columns, room, &rows, &has_fields);
 	if (!ret)
-		ret = run_rows(&self, args, &columns, room, &rows, has_fields);
+		ret = run_rows(file, &self, args, &columns, room, &rows,
+			       has_fields);
 	shatomic_columns_close(&columns);
 	return ret;
+}
+
+static bool run_in_room(struct file *file, struct shatomic_ioc_batch *args,
+			int *ret)
+{
+	struct room *room = take_room();
+	bool fits;
+
+	if (!room)
+		return false;
+	fits = extend_room(room, args->rows);
+	if (fits)
+		*ret = check_and_run(file, args, room);
+	give_back(room);
+	return fits;
 }
 
 /**
@@ -222,23 +238,13 @@ static int check_and_run(struct file *file, struct shatomic_ioc_batch *args,
 bool shatomic_solo_run(struct file *file, struct shatomic_ioc_batch *args,
 		       int *ret)
 {
-	struct room *room;
-	bool fits;
-
-	if (!runs_alone(args))
+	if (args->peer_count)
 		return false;
 	if (!args->rows) {
 		*ret = check_empty(file, args);
 		return true;
 	}
-	room = take_room();
-	if (!room)
-		return false;
-	fits = extend_room(room, args->rows);
-	if (fits)
-		*ret = check_and_run(file, args, room);
-	give_back(room);
-	return fits;
+	return runs_alone(args) && run_in_room(file, args, ret);
 }
 
 static void free_room(struct room *room)

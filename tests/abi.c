@@ -57,6 +57,10 @@ PLACE_IS(shatomic_ioc_batch, limit, 132);
 PLACE_IS(shatomic_ioc_batch, comparand_masks, 144);
 PLACE_IS(shatomic_ioc_batch, columns, 152);
 PLACE_IS(shatomic_ioc_batch, columns_base, 160);
+SIZE_IS(shatomic_ioc_stats, 560);
+PLACE_IS(shatomic_ioc_stats, counting, 8);
+PLACE_IS(shatomic_ioc_stats, batches, 16);
+PLACE_IS(shatomic_ioc_stats, op_rows, 48);
 SIZE_IS(shatomic_uring_batch, 16);
 PLACE_IS(shatomic_uring_batch, size, 8);
 
@@ -106,6 +110,7 @@ union arguments {
 	struct shatomic_ioc_region_info region_info;
 	struct shatomic_ioc_batch batch;
 	struct shatomic_ioc_publish publish;
+	struct shatomic_ioc_stats stats;
 	unsigned char bytes[SHATOMIC_MAX_ARGS_SIZE + 1];
 };
 
@@ -145,6 +150,8 @@ static const struct command commands[] = {
 	{ "PUBLISH", SHATOMIC_IOC_PUBLISH, sizeof(struct shatomic_ioc_publish),
 	  sizeof(struct shatomic_ioc_publish), true,
 	  offsetof(struct shatomic_ioc_publish, reserved) },
+	{ "STATS", SHATOMIC_IOC_STATS, sizeof(struct shatomic_ioc_stats), 8,
+	  true, offsetof(struct shatomic_ioc_stats, reserved) },
 };
 
 static void remove_name(FIXTURE_DATA(abi) *self)

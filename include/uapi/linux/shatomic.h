@@ -71,6 +71,7 @@
 #define SHATOMIC_IOC_REGION_INFO	_IO(SHATOMIC_IOC_MAGIC, 0x40)
 #define SHATOMIC_IOC_BATCH		_IO(SHATOMIC_IOC_MAGIC, 0x41)
 #define SHATOMIC_IOC_PUBLISH		_IO(SHATOMIC_IOC_MAGIC, 0x42)
+#define SHATOMIC_IOC_STATS		_IO(SHATOMIC_IOC_MAGIC, 0x43)
 
 /**
  * enum shatomic_op - Operations
@@ -240,7 +241,7 @@ enum shatomic_limit {
 	SHATOMIC_LIMIT_REGION_BATCHES	= 8,
 };
 
-/* Room for operations in shatomic_ioc_info.op_widths. */
+/* Room for operations in structures with an entry for each. */
 #define SHATOMIC_OP_SLOTS 64
 
 /**
@@ -473,6 +474,42 @@ struct shatomic_ioc_publish {
 	__u32 flags;
 	__u32 error_field;
 	__u32 reserved;
+};
+
+/**
+ * struct shatomic_ioc_stats - ioctl(SHATOMIC_IOC_STATS): what ran on a region
+ * @size: sizeof(struct shatomic_ioc_stats)
+ * @flags: Must be 0.
+ * @counting: [out] 1 when batches are counted now, 0 when the module parameter
+ *	stats is off.
+ * @reserved: Must be 0.
+ * @batches: [out] Batches that have ended, well or not.
+ * @errors: [out] Those of them that failed.
+ * @in_flight: [out] Batches that have begun and not ended.
+ * @rows: [out] Rows that ran: the sum of @op_rows.
+ * @op_rows: [out] The same by operation, be it that of its batch or its own in
+ *	a column.
+ *
+ * Counted is, since the region was created, what the kernel runs as a batch on
+ * the region, by ioctl and io_uring and by whatever descriptor: not what is done
+ * to its memory through mappings, nor as a peer. A batch begins when its
+ * structure has been read and ends when its call returns; of a caller that was
+ * killed, rows that other CPUs still run are counted when they have. Each CPU
+ * counts by itself, so that figures that are read while batches run are of no
+ * one instant; when none runs they are exact. A batch that began while the
+ * module parameter was off is not counted, but those of its rows that run after
+ * it was turned on are.
+ */
+struct shatomic_ioc_stats {
+	__u32 size;
+	__u32 flags;
+	__u32 counting;
+	__u32 reserved;
+	__u64 batches;
+	__u64 errors;
+	__u64 in_flight;
+	__u64 rows;
+	__u64 op_rows[SHATOMIC_OP_SLOTS];
 };
 
 /** define SHATOMIC_SNAPSHOT_ROWS - Most rows with SHATOMIC_BATCH_SNAPSHOT. */

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What has run: batches and rows, by region. Each CPU counts in memory of its
+ * own, so that counting takes a few instructions and no cache line from others;
+ * who reads adds up. A region that is freed leaves its counts to the module's.
+ */
+#include <linux/kernel.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/percpu.h>
+
+#include "shatomic.h"
+
+DEFINE_STATIC_KEY_TRUE(shatomic_counting);
+
+static bool stats_on = true;
+
+static int set_stats(const char *value, const struct kernel_param *param)
+{
+	int ret = param_set_bool(value, param);
+
+	if (ret)
+		return ret;
+	if (stats_on)
+		static_branch_enable(&shatomic_counting);
+	else
+		static_branch_disable(&shatomic_counting);
+	return 0;
+}
+
+static const struct kernel_param_ops stats_ops = {
+	.flags	= KERNEL_PARAM_OPS_FL_NOARG,
+	.set	= set_stats,
+	.get	= param_get_bool,
+};
+
+module_param_cb(stats, &stats_ops, &stats_on, 0644);
+__MODULE_PARM_TYPE(stats, "bool");
+MODULE_PARM_DESC(stats, "Count batches and rows (default Y)");
+
+/* All regions, and what those that are no more have left. */
+static LIST_HEAD(regions);
+static struct shatomic_ioc_stats retired;
+static DEFINE_MUTEX(regions_lock);
+
+/**
+ * shatomic_stats_alloc() - Give a region that is being made its counters
+ * @region: The region.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int shatomic_stats_alloc(struct shatomic_region *region)
+{
+	region->counters = alloc_percpu_gfp(struct shatomic_counters,
+					    GFP_KERNEL_ACCOUNT);
+	return region->counters ? 0 : -ENOMEM;
+}
+
+void shatomic_stats_free(struct shatomic_region *region)
+{
+	free_percpu(region->counters);
+}
+
+/* From now on the region is one of those that can be seen. */
+void shatomic_stats_add(struct shatomic_region *region)
+{
+	mutex_lock(&regions_lock);
+	list_add_tail(&region->node, &regions);
+	mutex_unlock(&regions_lock);
+}
+
+/* Add what has been counted of a region. */
+static void sum_up(const struct shatomic_region *region,
+		   struct shatomic_ioc_stats *sum)
+{
+	const struct shatomic_counters *counters;
+	u64 begun = 0, ended = 0;
+	u32 op;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		ended += READ_ONCE(per_cpu_ptr(region->counters, cpu)->ended);
+	/*
+	 * After these, so that no batch has ended that has not begun. The other
+	 * side's order is that of one thread, wherever it goes meanwhile.
+	 */
+	smp_rmb();
+	for_each_possible_cpu(cpu) {
+		counters = per_cpu_ptr(region->counters, cpu);
+		begun += READ_ONCE(counters->begun);
+		sum->errors += READ_ONCE(counters->errors);
+		for (op = 0; op < SHATOMIC_OP_COUNT; op++) {
+			u64 rows = READ_ONCE(counters->op_rows[op]);
+
+			sum->op_rows[op] += rows;
+			sum->rows += rows;
+		}
+	}
+	sum->batches += ended;
+	sum->in_flight += begun - ended;
+}
+
+/* The region is about to be freed: nothing runs on it any more. */
+void shatomic_stats_retire(struct shatomic_region *region)
+{
+	mutex_lock(&regions_lock);
+	list_del(&region->node);
+	sum_up(region, &retired);
+	mutex_unlock(&regions_lock);
+}
+
+/**
+ * shatomic_stats() - What has run on a region
+ * @region: The region.
+ * @stats: [out] What; the caller's structure.
+ *
+ * Return: 0, -EOPNOTSUPP or -EINVAL.
+ */
+int shatomic_stats(struct shatomic_region *region,
+		   struct shatomic_ioc_stats *stats)
+{
+	u32 size = stats->size;
+
+	if (stats->flags)
+		return -EOPNOTSUPP;
+	if (stats->reserved)
+		return -EINVAL;
+
+	*stats = (struct shatomic_ioc_stats) { .size = size };
+	stats->counting = static_key_enabled(&shatomic_counting);
+	sum_up(region, stats);
+	return 0;
+}
+
+/**
+ * shatomic_stats_count_rows() - Count rows that have run, where that is wanted
+ * @file: A file of their region.
+ * @rows: The rows, for shatomic_count_rows().
+ */
+void shatomic_stats_count_rows(struct file *file,
+			       const struct shatomic_rows *rows)
+{
+	struct shatomic_counters __percpu *counters =
+		shatomic_region_of(file)->counters;
+	const u8 *op = rows->ops, *end = op + rows->count;
+
+	if (!op) {
+		this_cpu_add(counters->op_rows[rows->op], rows->count);
+		return;
+	}
+	for (; op < end; op++)
+		this_cpu_inc(counters->op_rows[*op]);
+}
