@@ -48,6 +48,7 @@
 #include "shatomic/op.h"
 #include "shatomic/region.h"
 #include "shatomic/single.h"
+#include "shatomic/stats.h"
 #include "shatomic/typed.h"
 #include "shatomic/wait.h"
 

@@ -80,6 +80,7 @@ struct shatomic_region {
  * @unlink: Remove a name.
  * @list: Tell all names.
  * @get_info: Fill in what the handle does not know: huge_bytes, mode and owner.
+ * @get_stats: Fill in what has run on the region.
  * @run_batch: Run a batch; its [out] fields have been reset and its peers
  *	checked.
  *
@@ -101,6 +102,8 @@ struct shatomic_backend_ops {
 	int (*list)(struct shatomic_list_entry **entries, size_t *count);
 	int (*get_info)(const struct shatomic_region *region,
 			struct shatomic_info *info);
+	int (*get_stats)(const struct shatomic_region *region,
+			 struct shatomic_stats *stats);
 	int (*run_batch)(const struct shatomic_region *region,
 			 struct shatomic_batch *batch);
 };

@@ -284,6 +284,31 @@ static int get_info(const struct shatomic_region *region,
 	return 0;
 }
 
+static int get_stats(const struct shatomic_region *region,
+		     struct shatomic_stats *stats)
+{
+	struct shatomic_ioc_stats arg = { .size = sizeof(arg) };
+	uint32_t op;
+	int err;
+
+	if (ioctl(region->fd, SHATOMIC_IOC_STATS, &arg)) {
+		err = errno;
+		if (err == ENOTTY)
+			return shatomic_fail(EOPNOTSUPP, DEVICE
+					     ": the module that is loaded has no statistics");
+		return shatomic_fail(err, "asking for a region's statistics: %s",
+				     strerror(err));
+	}
+	stats->counting = arg.counting;
+	stats->batches = arg.batches;
+	stats->errors = arg.errors;
+	stats->in_flight = arg.in_flight;
+	stats->rows = arg.rows;
+	for (op = 0; op < SHATOMIC_OP_SLOTS; op++)
+		stats->op_rows[op] = arg.op_rows[op];
+	return 0;
+}
+
 int shatomic_device_check_peers(const struct shatomic_region *region,
 				struct shatomic_batch *batch)
 {
@@ -390,5 +415,6 @@ const struct shatomic_backend_ops shatomic_device_ops = {
 	.unlink = unlink_named,
 	.list = list,
 	.get_info = get_info,
+	.get_stats = get_stats,
 	.run_batch = run_batch,
 };

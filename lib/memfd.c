@@ -341,6 +341,15 @@ static int get_info(const struct shatomic_region *region,
 	return 0;
 }
 
+static int get_stats(const struct shatomic_region *region,
+		     struct shatomic_stats *stats)
+{
+	(void)region;
+	(void)stats;
+	return shatomic_fail(EOPNOTSUPP,
+			     "the memfd backend has no statistics: they are the kernel's, of the device backend");
+}
+
 const struct shatomic_backend_ops shatomic_memfd_ops = {
 	.backend = SHATOMIC_BACKEND_MEMFD,
 	.create = create,
@@ -351,5 +360,6 @@ const struct shatomic_backend_ops shatomic_memfd_ops = {
 	.unlink = shatomic_shm_unlink,
 	.list = shatomic_shm_list,
 	.get_info = get_info,
+	.get_stats = get_stats,
 	.run_batch = shatomic_run_mapped,
 };

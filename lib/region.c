@@ -426,3 +426,11 @@ int shatomic_get_info(const struct shatomic_region *region,
 		*info = found;
 	return err;
 }
+
+int shatomic_stats(const struct shatomic_region *region,
+		   struct shatomic_stats *stats)
+{
+	if (!region || !stats)
+		return shatomic_fail(EINVAL, "region or stats is NULL");
+	return region->ops->get_stats(region, stats);
+}
