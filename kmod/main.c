@@ -46,6 +46,7 @@ static int __init shatomic_init(void)
 	ret = misc_register(&device);
 	if (ret)
 		goto err_solo;
+	shatomic_debugfs_init();
 	return 0;
 
 err_solo:
@@ -61,6 +62,7 @@ err_memory:
 
 static void __exit shatomic_exit(void)
 {
+	shatomic_debugfs_exit();
 	misc_deregister(&device);
 	shatomic_names_exit();
 	shatomic_solo_exit();

@@ -62,6 +62,7 @@ static void put_namespace(struct ipc_namespace *ns)
 
 static void entry_free(struct entry *entry)
 {
+	WRITE_ONCE(shatomic_region_of(entry->file)->ipc_ns, 0);
 	list_del(&entry->node);
 	fput(entry->file);
 	kfree(entry);
@@ -225,6 +226,7 @@ int shatomic_name_add(struct file *file)
 	}
 	list_add_tail(&entry->node, before);
 	region->published = true;
+	WRITE_ONCE(region->ipc_ns, directory->ns->ns.inum);
 	entry = NULL;
 out:
 	mutex_unlock(&directories_lock);

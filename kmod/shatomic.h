@@ -12,6 +12,7 @@
 #include <linux/jump_label.h>
 #include <linux/limits.h>
 #include <linux/list.h>
+#include <linux/mutex.h>
 #include <linux/types.h>
 #include <uapi/linux/shatomic.h>
 
@@ -89,8 +90,11 @@ void shatomic_pages_drop(struct shatomic_pages *pages);
  * @batches: How many batches are in flight on it.
  * @name: Its name, "" when it has none; immutable.
  * @published: Whether it has been given its name; names.c has the lock.
+ * @ipc_ns: Inode number of the IPC namespace where it is found by its name
+ *	now, 0 when it is nowhere; written by names.c, under its lock.
+ * @inode: Its inode.
  * @counters: What has run on it.
- * @node: In the list of regions, from the time it is one until it is freed.
+ * @node: In shatomic_regions.
  * @path: Keeps the inode while @free_work is under way.
  * @free_work: Frees a region created with SHATOMIC_CREATE_ASYNC_FREE.
  */
@@ -103,6 +107,8 @@ struct shatomic_region {
 	atomic_t batches;
 	char name[SHATOMIC_NAME_SIZE];
 	bool published;
+	unsigned int ipc_ns;
+	struct inode *inode;
 	struct shatomic_counters __percpu *counters;
 	struct list_head node;
 	struct path path;
@@ -138,12 +144,19 @@ struct shatomic_counters {
 
 DECLARE_STATIC_KEY_TRUE(shatomic_counting);
 
+/* All regions, from the time they are one until they are about to be freed. */
+extern struct list_head shatomic_regions;
+extern struct mutex shatomic_regions_lock;
+
 int shatomic_stats_alloc(struct shatomic_region *region);
 void shatomic_stats_free(struct shatomic_region *region);
 void shatomic_stats_add(struct shatomic_region *region);
 void shatomic_stats_retire(struct shatomic_region *region);
 int shatomic_stats(struct shatomic_region *region,
 		   struct shatomic_ioc_stats *stats);
+void shatomic_stats_add_up(const struct shatomic_region *region,
+			   struct shatomic_ioc_stats *sum);
+void shatomic_stats_total(struct shatomic_ioc_stats *sum);
 void shatomic_stats_count_rows(struct file *file,
 			       const struct shatomic_rows *rows);
 
@@ -158,6 +171,10 @@ static inline void shatomic_count_rows(struct file *file,
 	if (static_branch_likely(&shatomic_counting))
 		shatomic_stats_count_rows(file, rows);
 }
+
+/* debugfs.c: what root can see of regions. */
+void shatomic_debugfs_init(void);
+void shatomic_debugfs_exit(void);
 
 /* names.c: named regions. */
 int shatomic_name_check(const u8 *name);

@@ -38,10 +38,10 @@ module_param_cb(stats, &stats_ops, &stats_on, 0644);
 __MODULE_PARM_TYPE(stats, "bool");
 MODULE_PARM_DESC(stats, "Count batches and rows (default Y)");
 
-/* All regions, and what those that are no more have left. */
-static LIST_HEAD(regions);
+LIST_HEAD(shatomic_regions);
+DEFINE_MUTEX(shatomic_regions_lock);
+/* What regions that are no more have left; under the same lock. */
 static struct shatomic_ioc_stats retired;
-static DEFINE_MUTEX(regions_lock);
 
 /**
  * shatomic_stats_alloc() - Give a region that is being made its counters
@@ -64,14 +64,18 @@ void shatomic_stats_free(struct shatomic_region *region)
 /* From now on the region is one of those that can be seen. */
 void shatomic_stats_add(struct shatomic_region *region)
 {
-	mutex_lock(&regions_lock);
-	list_add_tail(&region->node, &regions);
-	mutex_unlock(&regions_lock);
+	mutex_lock(&shatomic_regions_lock);
+	list_add_tail(&region->node, &shatomic_regions);
+	mutex_unlock(&shatomic_regions_lock);
 }
 
-/* Add what has been counted of a region. */
-static void sum_up(const struct shatomic_region *region,
-		   struct shatomic_ioc_stats *sum)
+/**
+ * shatomic_stats_add_up() - Add what has been counted of a region
+ * @region: The region.
+ * @sum: What to add to.
+ */
+void shatomic_stats_add_up(const struct shatomic_region *region,
+			   struct shatomic_ioc_stats *sum)
 {
 	const struct shatomic_counters *counters;
 	u64 begun = 0, ended = 0;
@@ -103,10 +107,10 @@ static void sum_up(const struct shatomic_region *region,
 /* The region is about to be freed: nothing runs on it any more. */
 void shatomic_stats_retire(struct shatomic_region *region)
 {
-	mutex_lock(&regions_lock);
+	mutex_lock(&shatomic_regions_lock);
 	list_del(&region->node);
-	sum_up(region, &retired);
-	mutex_unlock(&regions_lock);
+	shatomic_stats_add_up(region, &retired);
+	mutex_unlock(&shatomic_regions_lock);
 }
 
 /**
@@ -128,8 +132,24 @@ int shatomic_stats(struct shatomic_region *region,
 
 	*stats = (struct shatomic_ioc_stats) { .size = size };
 	stats->counting = static_key_enabled(&shatomic_counting);
-	sum_up(region, stats);
+	shatomic_stats_add_up(region, stats);
 	return 0;
+}
+
+/**
+ * shatomic_stats_total() - What has run since the module was loaded
+ * @sum: [out] What, on regions that are no more too.
+ */
+void shatomic_stats_total(struct shatomic_ioc_stats *sum)
+{
+	const struct shatomic_region *region;
+
+	mutex_lock(&shatomic_regions_lock);
+	*sum = retired;
+	list_for_each_entry(region, &shatomic_regions, node)
+		shatomic_stats_add_up(region, sum);
+	mutex_unlock(&shatomic_regions_lock);
+	sum->counting = static_key_enabled(&shatomic_counting);
 }
 
 /**

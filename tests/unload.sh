@@ -10,6 +10,7 @@ module=/shatomic.ko
 check "no region is named any more" test -z "$(shatomic ls --backend device | sed 1d)"
 check "the module unloads" rmmod shatomic
 check "the device node is gone" test ! -e /dev/shatomic
+check "and so is its directory in debugfs" test ! -e /sys/kernel/debug/shatomic
 check "it loads again" insmod "$module"
 check "the device node is back" test -c /dev/shatomic
 finish
