@@ -24,6 +24,7 @@
 #include <linux/workqueue.h>
 
 #include "shatomic.h"
+#include "trace.h"
 
 struct batch;
 
@@ -46,6 +47,8 @@ struct worker {
  * @refs: The caller and each queued worker.
  * @file: The region's file.
  * @user: Whose it is.
+ * @caller: The thread that called.
+ * @cpus: How many CPUs have taken a piece, and the caller's.
  * @self: The region.
  * @args: What the caller asked for.
  * @columns: Where its columns are.
@@ -74,6 +77,8 @@ struct batch {
 	refcount_t refs;
 	struct file *file;
 	kuid_t user;
+	pid_t caller;
+	atomic_t cpus;
 	struct shatomic_memory self;
 	struct shatomic_ioc_batch args;
 	struct shatomic_columns columns;
@@ -194,6 +199,8 @@ static void run_range(struct batch *batch, struct shatomic_chunk *chunk,
 	bool has_fields;
 	int ret;
 
+	trace_shatomic_batch_start(batch->file, batch->caller, first,
+				   end - first, lane, lanes);
 	for (; first < end; first += count) {
 		/* Only the caller can see its signals; all look at stop. */
 		if (fatal_signal_pending(current))
@@ -284,6 +291,7 @@ static void worker_run(struct work_struct *work)
 	if (!is_on_its_cpu(worker) || !take_piece(batch, &piece))
 		goto out;
 
+	atomic_inc(&batch->cpus);
 	reachable = use_columns(batch);
 	do {
 		if (reachable)
@@ -425,6 +433,8 @@ static int batch_check_and_run(struct batch *batch)
 	/* One chunk is still loaded, and is not read again. */
 	if (batch->args.rows <= shatomic_chunk_capacity(batch->args.width)) {
 		batch->error_row = SHATOMIC_NO_ROW;
+		trace_shatomic_batch_start(batch->file, batch->caller, 0,
+					   batch->args.rows, 0, 1);
 		return run_loaded(batch, chunk, &rows, 0, has_fields, 0, 1,
 				  &batch->error_field);
 	}
@@ -535,6 +545,8 @@ static struct batch *batch_alloc(struct file *file, kuid_t user,
 	refcount_set(&batch->refs, 1);
 	batch->file = get_file(file);
 	batch->user = user;
+	batch->caller = current->pid;
+	atomic_set(&batch->cpus, 1);
 	shatomic_region_as_memory(file, &batch->self);
 	batch->args = *args;
 	batch->shape = *shape;
@@ -598,7 +610,8 @@ int shatomic_batch_check_args(struct file *file,
 	return 0;
 }
 
-static int run_batch(struct file *file, struct shatomic_ioc_batch *args)
+static int run_batch(struct file *file, struct shatomic_ioc_batch *args,
+		     u32 *cpus)
 {
 	struct shatomic_region *region = shatomic_region_of(file);
 	struct shatomic_rows shape = shatomic_columns_shape(args);
@@ -631,20 +644,34 @@ static int run_batch(struct file *file, struct shatomic_ioc_batch *args)
 		args->error_row = batch->error_row;
 	}
 	args->rows_done = atomic64_read(&batch->rows_done);
+	*cpus = atomic_read(&batch->cpus);
 	batch_put(batch);
 	return ret;
+}
+
+/* Not shatomic_region_of(), which asks whether it is one: that is known. */
+static struct shatomic_counters __percpu *counters_of(struct file *file)
+{
+	struct shatomic_region *region = file_inode(file)->i_private;
+
+	return region->counters;
 }
 
 static __always_inline int run_any(struct file *file,
 				   struct shatomic_ioc_batch *args)
 {
+	u32 cpus = 1;
 	int ret;
 
+	trace_shatomic_batch_submit(file, args);
 	args->rows_done = 0;
 	args->error_row = SHATOMIC_NO_ROW;
 	args->error_field = SHATOMIC_FIELD_NONE;
 	args->limit = SHATOMIC_LIMIT_NONE;
-	return shatomic_solo_run(file, args, &ret) ? ret : run_batch(file, args);
+	if (!shatomic_solo_run(file, args, &ret))
+		ret = run_batch(file, args, &cpus);
+	trace_shatomic_batch_complete(file, args, ret, cpus);
+	return ret;
 }
 
 /**
@@ -656,7 +683,6 @@ static __always_inline int run_any(struct file *file,
  */
 int shatomic_batch(struct file *file, struct shatomic_ioc_batch *args)
 {
-	const struct shatomic_region *region = file_inode(file)->i_private;
 	struct shatomic_counters __percpu *counters;
 	int ret;
 
@@ -664,7 +690,7 @@ int shatomic_batch(struct file *file, struct shatomic_ioc_batch *args)
 		return run_any(file, args);
 
 	/* One that has begun ends, whatever becomes of the key meanwhile. */
-	counters = region->counters;
+	counters = counters_of(file);
 	this_cpu_inc(counters->begun);
 	ret = run_any(file, args);
 	if (ret)

@@ -17,6 +17,7 @@
 #endif
 
 #include "shatomic.h"
+#include "trace.h"
 
 static struct file_operations region_fops;
 /* What shared memory does, where ours does more. */
@@ -61,6 +62,7 @@ static void region_dealloc(struct shatomic_region *region)
  */
 static void region_free(struct shatomic_region *region, struct inode *inode)
 {
+	trace_shatomic_region_free(region);
 	shatomic_stats_retire(region);
 	shatomic_pages_drop(&region->pages);
 	shmem_truncate_range(inode, 0, (loff_t)-1);
@@ -242,6 +244,7 @@ struct file *shatomic_region_create(const struct shatomic_ioc_create *create,
 	file_inode(file)->i_private = region;
 	file_inode(file)->i_fop = &region_fops;
 	shatomic_stats_add(region);
+	trace_shatomic_region_create(region);
 	*limit = SHATOMIC_LIMIT_NONE;
 
 	/* As every later one, the first descriptor is an opened file. */

@@ -14,6 +14,7 @@
 #include <linux/slab.h>
 
 #include "shatomic.h"
+#include "trace.h"
 
 /*
  * Most rows whose offsets are kept, in 512 KiB, which a CPU has from its first
@@ -159,6 +160,7 @@ static int run_rows(struct file *file, const struct shatomic_memory *self,
 	u32 field = SHATOMIC_FIELD_NONE;
 	int ret;
 
+	trace_shatomic_batch_start(file, current->pid, first, left, 0, 1);
 	for (;;) {
 		rows->count = min(left, capacity);
 		rows->ahead = left - rows->count;

@@ -39,8 +39,8 @@ __MODULE_PARM_TYPE(stats, "bool");
 MODULE_PARM_DESC(stats, "Count batches and rows (default Y)");
 
 LIST_HEAD(shatomic_regions);
+/* For the list, and for what regions that are no more have left. */
 DEFINE_MUTEX(shatomic_regions_lock);
-/* What regions that are no more have left; under the same lock. */
 static struct shatomic_ioc_stats retired;
 
 /**
