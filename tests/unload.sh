@@ -11,6 +11,7 @@ check "no region is named any more" test -z "$(shatomic ls --backend device | se
 check "the module unloads" rmmod shatomic
 check "the device node is gone" test ! -e /dev/shatomic
 check "and so is its directory in debugfs" test ! -e /sys/kernel/debug/shatomic
+check "shatomic top says what is missing" sh -c "shatomic top 2>&1 | grep -q 'modprobe shatomic'"
 check "it loads again" insmod "$module"
 check "the device node is back" test -c /dev/shatomic
 finish

@@ -32,6 +32,7 @@ static const struct command commands[] = {
 	COMMAND(op, "run one atomic operation on a region"),
 	COMMAND(rm, "remove names; memory stays for those who have it open"),
 	COMMAND(count, "count words, lines or bytes of files by many processes"),
+	COMMAND(top, "show what runs on all regions, over and over"),
 	COMMAND(help, "show this help, or that of a command"),
 };
 

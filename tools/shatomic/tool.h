@@ -79,5 +79,6 @@ int command_get(int argc, char **argv);
 int command_set(int argc, char **argv);
 int command_op(int argc, char **argv);
 int command_count(int argc, char **argv);
+int command_top(int argc, char **argv);
 
 #endif /* SHATOMIC_TOOL_H */
