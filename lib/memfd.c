@@ -238,6 +238,11 @@ static int create_unnamed(const struct shatomic_create_options *options,
 	err = create_memfd(&region->fd);
 	if (err)
 		return err;
+	/* Else anybody who is passed it read-only could open it to write. */
+	if (fchmod(region->fd, 0600)) {
+		err = errno;
+		return shatomic_fail(err, "fchmod: %s", strerror(err));
+	}
 	err = fill(region, options->flags);
 	if (err)
 		return err;
