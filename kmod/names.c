@@ -15,6 +15,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
+#include <linux/uidgid.h>
 #include <linux/workqueue.h>
 
 #include "shatomic.h"
@@ -277,10 +278,23 @@ struct file *shatomic_name_open(const char *name, unsigned int flags)
 	return file;
 }
 
-/* Who may name and unlink it: as in a sticky directory such as /dev/shm. */
+/*
+ * Whether the caller owns a region or may act as if, which is as with files: who
+ * makes a user namespace has CAP_FOWNER there, over those who are mapped to it.
+ */
 bool shatomic_name_is_owned(struct file *file)
 {
-	return uid_eq(current_fsuid(), file_inode(file)->i_uid) ||
+	kuid_t owner = file_inode(file)->i_uid;
+
+	return uid_eq(current_fsuid(), owner) ||
+	       (kuid_has_mapping(current_user_ns(), owner) &&
+		ns_capable(current_user_ns(), CAP_FOWNER));
+}
+
+/* As in a sticky directory such as /dev/shm, which the IPC namespace owns. */
+static bool may_unlink(const struct entry *entry)
+{
+	return shatomic_name_is_owned(entry->file) ||
 	       ns_capable(current->nsproxy->ipc_ns->user_ns, CAP_FOWNER);
 }
 
@@ -299,7 +313,7 @@ int shatomic_name_unlink(const char *name)
 	entry = entry_find(name);
 	if (!entry)
 		ret = -ENOENT;
-	else if (!shatomic_name_is_owned(entry->file))
+	else if (!may_unlink(entry))
 		ret = -EACCES;
 	else
 		entry_free(entry);

@@ -370,7 +370,8 @@ struct shatomic_ioc_open {
  * @name: The name, in the caller's IPC namespace.
  *
  * The memory stays until the last descriptor and mapping are gone. Only the
- * region's owner or a caller with CAP_FOWNER may do it; else EACCES.
+ * region's owner may do it, and callers with CAP_FOWNER in the user namespace of
+ * the IPC namespace, or in their own when the owner is mapped there; else EACCES.
  */
 struct shatomic_ioc_unlink {
 	__u32 size;
@@ -467,7 +468,7 @@ struct shatomic_ioc_region_info {
  * the caller's IPC namespace. EEXIST when another has got it meanwhile, EALREADY
  * when the region had it before (unlinked since or not), EINVAL when it has
  * none to give, EACCES by a read-only descriptor or for who is neither the
- * region's owner nor has CAP_FOWNER.
+ * region's owner nor has CAP_FOWNER in a user namespace where he is mapped.
  */
 struct shatomic_ioc_publish {
 	__u32 size;
