@@ -540,20 +540,6 @@ TEST_F(abi, a_name_that_was_taken_meanwhile)
 	expect_nothing_made(_metadata, self, next_descriptor(self->device), 1);
 }
 
-TEST_F(abi, who_does_not_own_a_region_does_not_publish_it)
-{
-	int fd = create_unpublished(self->device);
-	pid_t child;
-
-	ASSERT_LE(0, fd);
-	child = fork();
-	if (!child)
-		_exit(setuid(65534) || publish(fd) != -EACCES);
-	EXPECT_EQ(0, wait_child(child));
-	EXPECT_EQ(-ENOENT, open_by_name(self->device, 0));
-	close(fd);
-}
-
 TEST_F(abi, what_has_no_name_is_not_published)
 {
 	struct shatomic_ioc_create create = {

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Regions, on the backend of SHATOMIC_BACKEND: their memory, names, modes and
- * descriptors.
+ * Regions, on the backend of SHATOMIC_BACKEND: their memory, names and
+ * descriptors. Who may do what with them is in permissions.c.
  */
 #include "common.h"
 
 #include <pthread.h>
 #include <sys/resource.h>
 #include <sys/sendfile.h>
-#include <sys/socket.h>
 
 #define NOBODY 65534
 
@@ -452,49 +451,16 @@ TEST_F(named, info_tells_what_it_is)
 	EXPECT_EQ(0, info.huge_bytes);
 }
 
-/* What another user gets by opening: the error for writing and for reading. */
-static void expect_for_nobody(struct __test_metadata *_metadata,
-			      FIXTURE_DATA(named) *self, mode_t mode,
-			      int for_writing, int for_reading)
+FIXTURE(nobody)
 {
-	struct shatomic_region *region;
-	pid_t child;
-
-	ASSERT_EQ(0, create_named(self, mode));
-	child = fork();
-	if (!child) {
-		if (setgid(NOBODY) || setuid(NOBODY))
-			_exit(1);
-		if (open_named(self, 0, &region) != for_writing)
-			_exit(2);
-		if (open_named(self, SHATOMIC_OPEN_READ_ONLY, &region) !=
-		    for_reading)
-			_exit(3);
-		if (shatomic_unlink(SHATOMIC_BACKEND_AUTO, self->name) !=
-		    -EACCES)
-			_exit(4);
-		_exit(0);
-	}
-	EXPECT_EQ(0, wait_child(child))
-	{
-		TH_LOG("mode %o", mode);
-	}
-}
-
-FIXTURE(modes)
-{
-	FIXTURE_DATA(named) named;
 	mode_t device_mode;
 };
 
-/* The tests are about the mode of regions, not about that of the device. */
-FIXTURE_SETUP(modes)
+/* Who may open the device is another matter. */
+FIXTURE_SETUP(nobody)
 {
 	struct stat st;
 
-	umask(0);
-	unique_name(self->named.name, "mode");
-	self->named.region = NULL;
 	self->device_mode = 0;
 	if (!stat("/dev/shatomic", &st)) {
 		self->device_mode = st.st_mode & 0777;
@@ -502,33 +468,10 @@ FIXTURE_SETUP(modes)
 	}
 }
 
-FIXTURE_TEARDOWN(modes)
+FIXTURE_TEARDOWN(nobody)
 {
-	shatomic_close(self->named.region);
-	shatomic_unlink(SHATOMIC_BACKEND_AUTO, self->named.name);
 	if (self->device_mode)
 		chmod("/dev/shatomic", self->device_mode);
-}
-
-TEST_F(modes, only_the_owner)
-{
-	if (getuid())
-		SKIP(return, "only root can become another user");
-	expect_for_nobody(_metadata, &self->named, 0600, -EACCES, -EACCES);
-}
-
-TEST_F(modes, others_may_read)
-{
-	if (getuid())
-		SKIP(return, "only root can become another user");
-	expect_for_nobody(_metadata, &self->named, 0644, -EACCES, 0);
-}
-
-TEST_F(modes, others_may_write)
-{
-	if (getuid())
-		SKIP(return, "only root can become another user");
-	expect_for_nobody(_metadata, &self->named, 0666, 0, 0);
 }
 
 /* In a child, as nobody: a region of 1 MiB with @memlock bytes allowed. */
@@ -554,7 +497,7 @@ static int create_as_nobody(rlim_t memlock, unsigned int flags, int *pinned)
 }
 
 /* The device pins or refuses; memfd does so only when it is asked to. */
-TEST_F(modes, pinned_as_far_as_allowed)
+TEST_F(nobody, pinned_as_far_as_allowed)
 {
 	struct shatomic_region *region = new_region(8);
 	bool device;
@@ -655,111 +598,6 @@ TEST(a_memfd_that_is_sealed_against_writing)
 	EXPECT_EQ(0, memcmp("content", word, 8));
 	shatomic_close(region);
 	close(fd);
-}
-
-TEST_F(named, read_only_is_read_only)
-{
-	uint64_t offset = 8, operand = 1, result = 0;
-	struct shatomic_batch batch = {
-		.op = SHATOMIC_OP_FETCH_AND_ADD, .width = 8, .rows = 1,
-		.offsets = &offset, .operands = &operand, .results = &result,
-	};
-	struct shatomic_region *reader;
-	struct shatomic_info info;
-	void *memory;
-
-	ASSERT_EQ(0, create_named(self, 0));
-	shatomic_set_u64(shatomic_at(self->region, 8, 8), 77);
-	ASSERT_EQ(0, open_named(self, SHATOMIC_OPEN_READ_ONLY, &reader));
-	ASSERT_EQ(0, shatomic_get_info(reader, &info));
-	EXPECT_EQ(0, info.writable);
-
-	memory = shatomic_buf(reader, NULL);
-	EXPECT_EQ(77, shatomic_get_u64(shatomic_at(reader, 8, 8)));
-	EXPECT_EQ(-1, mprotect(memory, 4096, PROT_READ | PROT_WRITE));
-	EXPECT_EQ(EACCES, errno);
-	EXPECT_EQ(MAP_FAILED, mmap(NULL, 4096, PROT_WRITE, MAP_SHARED,
-				   shatomic_fd(reader), 0));
-	EXPECT_EQ(EACCES, errno);
-	EXPECT_EQ(-1, pwrite(shatomic_fd(reader), "x", 1, 0));
-
-	EXPECT_EQ(-EACCES, shatomic_batch_run(reader, &batch));
-	EXPECT_EQ(0, batch.error_row);
-	EXPECT_EQ(SHATOMIC_FIELD_OP, batch.error_field);
-	EXPECT_EQ(-EACCES, shatomic_batch_run_local(reader, &batch));
-	batch.op = SHATOMIC_OP_GET;
-	EXPECT_EQ(0, shatomic_batch_run(reader, &batch));
-	EXPECT_EQ(77, result);
-
-	/* As a peer it may be read but not written. */
-	batch.peers = &reader;
-	batch.peer_count = 1;
-	batch.peer_offsets = &offset;
-	batch.op = SHATOMIC_OP_COMPARE_AND_SET;
-	EXPECT_EQ(-EACCES, shatomic_batch_run(self->region, &batch));
-	EXPECT_EQ(SHATOMIC_FIELD_PEER_INDEXES, batch.error_field);
-	batch.op = SHATOMIC_OP_STORE;
-	EXPECT_EQ(0, shatomic_batch_run(self->region, &batch));
-	shatomic_close(reader);
-}
-
-static int send_fd(int socket, int fd)
-{
-	char byte = 0, control[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct iovec data = { &byte, 1 };
-	struct msghdr message = {
-		.msg_iov = &data, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-
-	header->cmsg_level = SOL_SOCKET;
-	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(header), &fd, sizeof(int));
-	return sendmsg(socket, &message, 0) == 1 ? 0 : -1;
-}
-
-static int receive_fd(int socket)
-{
-	char byte, control[CMSG_SPACE(sizeof(int))];
-	struct iovec data = { &byte, 1 };
-	struct msghdr message = {
-		.msg_iov = &data, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	int fd;
-
-	if (recvmsg(socket, &message, 0) != 1)
-		return -1;
-	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(int));
-	return fd;
-}
-
-TEST(passed_over_a_socket)
-{
-	struct shatomic_region *region, *imported;
-	int sockets[2];
-	pid_t child;
-
-	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sockets));
-	child = fork();
-	if (!child) {
-		int fd = receive_fd(sockets[1]);
-
-		if (shatomic_import(fd, &imported))
-			_exit(1);
-		close(fd);
-		shatomic_fetch_and_add_u64(shatomic_at(imported, 0, 8), 6);
-		shatomic_close(imported);
-		_exit(0);
-	}
-	region = new_region(4096);
-	ASSERT_NE(NULL, region);
-	ASSERT_EQ(0, send_fd(sockets[0], shatomic_fd(region)));
-	EXPECT_EQ(0, wait_child(child));
-	EXPECT_EQ(6, shatomic_get_u64(shatomic_at(region, 0, 8)));
-	shatomic_close(region);
 }
 
 TEST(other_descriptors_are_no_regions)
