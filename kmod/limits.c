@@ -15,7 +15,7 @@
 static unsigned long max_pinned_bytes;
 module_param(max_pinned_bytes, ulong, 0644);
 MODULE_PARM_DESC(max_pinned_bytes,
-		 "Most bytes in all regions together (default: half of the memory)");
+		 "Most bytes in all regions together (default, and 0 when loading: half of the memory)");
 
 static unsigned int max_regions = 4096;
 module_param(max_regions, uint, 0644);

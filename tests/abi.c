@@ -731,6 +731,13 @@ TEST_F(abi, list_counts_and_cuts)
 	EXPECT_EQ(0, long_entries[0][12]);
 	EXPECT_EQ(0, long_entries[0][15]);
 
+	list.capacity = 1;
+	list.entry_size = SHATOMIC_MAX_LIST_ENTRY_SIZE;
+	list.entries = (uintptr_t)&args;
+	memset(&args, 0xa5, sizeof(args));
+	ASSERT_EQ(0, ioctl(self->device, SHATOMIC_IOC_LIST, &list));
+	EXPECT_EQ(0, args.bytes[SHATOMIC_MAX_LIST_ENTRY_SIZE - 1]);
+	EXPECT_EQ(0xa5, args.bytes[SHATOMIC_MAX_LIST_ENTRY_SIZE]);
 	list.entry_size = SHATOMIC_MAX_LIST_ENTRY_SIZE + 1;
 	EXPECT_EQ(-1, ioctl(self->device, SHATOMIC_IOC_LIST, &list));
 	EXPECT_EQ(EINVAL, errno);

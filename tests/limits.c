@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -309,6 +310,180 @@ TEST_F(limits, memory_cgroup)
 	EXPECT_GT((long long)(2 * MIB),
 		  read_number(CGROUP "/memory.current"));
 	EXPECT_EQ(0, rmdir(CGROUP));
+}
+
+/* How a region of a user's ends, who has room for one. */
+static const struct ending {
+	const char *what;
+	uint32_t flags;
+	bool named;
+	bool in_namespace; /* which ends, with the name in it */
+	bool mapped;
+	bool killed;
+} endings[] = {
+	{ .what = "closed" },
+	{ .what = "closed, freed by a worker",
+	  .flags = SHATOMIC_CREATE_ASYNC_FREE },
+	{ .what = "unmapped", .mapped = true },
+	{ .what = "unlinked", .named = true },
+	{ .what = "unlinked, freed by a worker", .named = true,
+	  .flags = SHATOMIC_CREATE_ASYNC_FREE },
+	{ .what = "unmapped after it was unlinked", .named = true,
+	  .mapped = true },
+	{ .what = "killed", .killed = true },
+	{ .what = "killed, freed by a worker", .killed = true, .mapped = true,
+	  .flags = SHATOMIC_CREATE_ASYNC_FREE },
+	{ .what = "unlinked by root, after its owner was killed",
+	  .named = true, .killed = true },
+	{ .what = "killed, and so the end of its namespace", .named = true,
+	  .in_namespace = true, .mapped = true, .killed = true },
+};
+
+#define ROOM (4 * MIB)
+
+/* In a child: be nobody, with that much locked memory allowed. */
+static void become_nobody(void)
+{
+	struct rlimit memlock = { ROOM, ROOM };
+
+	if (setrlimit(RLIMIT_MEMLOCK, &memlock) || setgid(NOBODY) ||
+	    setuid(NOBODY))
+		_exit(100);
+}
+
+static bool has_no_room(int device)
+{
+	uint32_t limit;
+
+	return create(device, 1, 0, &limit) == -EPERM &&
+	       limit == SHATOMIC_LIMIT_MEMLOCK;
+}
+
+static const struct shatomic_ioc_unlink unlink_ending = {
+	.size = sizeof(unlink_ending), .name = "limits-end",
+};
+
+/* In a child: create a region, and end it. */
+static void create_and_end(int device, const struct ending *ending)
+{
+	struct shatomic_ioc_create create = { .size = sizeof(create),
+					      .region_size = ROOM,
+					      .flags = ending->flags };
+	struct shatomic_ioc_unlink unlink = unlink_ending;
+	void *memory = NULL;
+
+	if (write_text(CGROUP "/cgroup.procs", "0") ||
+	    (ending->in_namespace && unshare(CLONE_NEWIPC)))
+		_exit(1);
+	become_nobody();
+	if (ending->named) {
+		memcpy(create.name, unlink.name, sizeof(create.name));
+		create.mode = 0600;
+	}
+	if (ioctl(device, SHATOMIC_IOC_CREATE, &create) || !has_no_room(device))
+		_exit(2);
+	if (ending->mapped)
+		memory = mmap(NULL, ROOM, PROT_READ, MAP_SHARED, create.fd, 0);
+	if (memory == MAP_FAILED)
+		_exit(3);
+	if (read_number(CGROUP "/memory.current") < (long long)ROOM)
+		_exit(4);
+	if (ending->killed)
+		raise(SIGKILL);
+	close(create.fd);
+	if ((ending->mapped || ending->named) && !has_no_room(device))
+		_exit(5);
+	if (ending->named && !ending->in_namespace &&
+	    ioctl(device, SHATOMIC_IOC_UNLINK, &unlink))
+		_exit(6);
+	if (ending->mapped && !has_no_room(device))
+		_exit(7);
+	_exit(0);
+}
+
+/* What a name keeps stays charged to who made it. */
+static void expect_charged(struct __test_metadata *_metadata, int device)
+{
+	struct shatomic_ioc_unlink unlink = unlink_ending;
+	pid_t child = fork();
+
+	if (!child) {
+		become_nobody();
+		_exit(!has_no_room(device));
+	}
+	EXPECT_EQ(0, wait_child(child));
+	EXPECT_LE((long long)ROOM, read_number(CGROUP "/memory.current"));
+	EXPECT_EQ(0, ioctl(device, SHATOMIC_IOC_UNLINK, &unlink));
+}
+
+/* In a child: whether there is room, which comes last and may take a moment. */
+static void find_room(int device)
+{
+	uint32_t limit;
+	int i;
+
+	become_nobody();
+	for (i = 0; i < 100; i++) {
+		if (create(device, ROOM, 0, &limit) >= 0)
+			_exit(0);
+		usleep(10000);
+	}
+	_exit(1);
+}
+
+static void try_ending(struct __test_metadata *_metadata,
+		       FIXTURE_DATA(limits) *self, const struct ending *ending)
+{
+	pid_t child;
+
+	ASSERT_EQ(0, mkdir(CGROUP, 0755));
+	child = fork();
+	if (!child)
+		create_and_end(self->device, ending);
+	EXPECT_EQ(ending->killed ? 256 + SIGKILL : 0, wait_child(child));
+	if (ending->named && ending->killed && !ending->in_namespace)
+		expect_charged(_metadata, self->device);
+	EXPECT_EQ(true, all_is_back(self));
+
+	child = fork();
+	if (!child)
+		find_room(self->device);
+	EXPECT_EQ(0, wait_child(child));
+	EXPECT_GT((long long)(ROOM / 2),
+		  read_number(CGROUP "/memory.current"));
+	EXPECT_EQ(0, rmdir(CGROUP));
+}
+
+/* Locked memory and the cgroup's, however a region ends. */
+TEST_F_TIMEOUT(limits, all_is_given_back, 120)
+{
+	unsigned int i;
+
+	for (i = 0; i < COUNT_OF(endings); i++) {
+		TH_LOG("%s", endings[i].what);
+		try_ending(_metadata, self, &endings[i]);
+	}
+}
+
+/* In the middle, or sooner or later. */
+TEST_F_TIMEOUT(limits, killed_while_creating, 120)
+{
+	uint32_t limit;
+	pid_t child;
+	int round;
+
+	for (round = 0; round < 10; round++) {
+		child = fork();
+		if (!child) {
+			while (create(self->device, 256 * MIB, 0, &limit) >= 0)
+				close_range(self->device + 1, ~0U, 0);
+			_exit(1);
+		}
+		usleep(5000 + round * 7000);
+		kill(child, SIGKILL);
+		EXPECT_EQ(256 + SIGKILL, wait_child(child));
+		EXPECT_EQ(true, all_is_back(self));
+	}
 }
 
 TEST_F(limits, huge_pages_on_demand)
@@ -844,6 +1019,136 @@ TEST_F_TIMEOUT(limits, every_column_rewritten_during_the_batch, 120)
 	close(after);
 }
 
+/* What a parameter is given, and what then holds, by INFO. */
+static const struct setting {
+	const char *parameter;
+	const char *text;
+	int err;
+	size_t member; /* of struct shatomic_ioc_info */
+	uint64_t holds;
+} settings[] = {
+#define MEMBER(name) offsetof(struct shatomic_ioc_info, name)
+#define REFUSED(name) \
+	{ #name, "-1", -EINVAL, MEMBER(name), 0 }, \
+	{ #name, "many", -EINVAL, MEMBER(name), 0 }, \
+	{ #name, "1 2", -EINVAL, MEMBER(name), 0 }, \
+	{ #name, "\n", -EINVAL, MEMBER(name), 0 }, \
+	{ #name, "18446744073709551616", -ERANGE, MEMBER(name), 0 }
+#define REFUSED_UINT(name) \
+	REFUSED(name), \
+	{ #name, "4294967296", -ERANGE, MEMBER(name), 0 }, \
+	{ #name, "4294967295", 0, MEMBER(name), UINT32_MAX }
+#define HOLDS(name, text, value) { #name, text, 0, MEMBER(name), value }
+	REFUSED(max_pinned_bytes),
+	HOLDS(max_pinned_bytes, "0", 0),
+	HOLDS(max_pinned_bytes, "18446744073709551615", UINT64_MAX),
+	REFUSED_UINT(max_regions),
+	HOLDS(max_regions, "0", 0),
+	REFUSED(max_batch_rows),
+	HOLDS(max_batch_rows, "0", 0),
+	/* A completion of io_uring could not tell more. */
+	HOLDS(max_batch_rows, "2147483648", INT32_MAX),
+	HOLDS(max_batch_rows, "18446744073709551615", INT32_MAX),
+	REFUSED_UINT(max_batches),
+	HOLDS(max_batches, "0", 0),
+	REFUSED_UINT(max_user_batches),
+	HOLDS(max_user_batches, "0", 0),
+	REFUSED_UINT(max_region_batches),
+	HOLDS(max_region_batches, "0", 0),
+	REFUSED_UINT(slice_rows),
+	/* Chunks are not cut. */
+	HOLDS(slice_rows, "0", 1024),
+	HOLDS(slice_rows, "1023", 1024),
+};
+
+static uint64_t member_of_info(int device, size_t member)
+{
+	struct shatomic_ioc_info info = get_info(device);
+	uint64_t value = 0;
+
+	switch (member) {
+	case MEMBER(max_pinned_bytes):
+	case MEMBER(max_batch_rows):
+	case MEMBER(slice_rows):
+		memcpy(&value, (char *)&info + member, sizeof(uint64_t));
+		break;
+	default:
+		memcpy(&value, (char *)&info + member, sizeof(uint32_t));
+	}
+	return value;
+}
+
+/* With whatever set, what the limit says is refused, and all else goes on. */
+static void expect_use(struct __test_metadata *_metadata,
+		       FIXTURE_DATA(limits) *self, const struct setting *setting)
+{
+	bool none = !setting->holds, creates, runs;
+	struct shatomic_ioc_batch batch;
+	uint32_t limit;
+	int region, fd;
+
+	creates = !(none && (setting->member == MEMBER(max_pinned_bytes) ||
+			     setting->member == MEMBER(max_regions)));
+	runs = !(none && setting->member == MEMBER(max_batch_rows));
+	fd = create(self->device, 8, 0, &limit);
+	EXPECT_EQ(creates, fd >= 0);
+	close(fd);
+	if (!creates)
+		return;
+	region = create(self->device, 8, 0, &limit);
+	EXPECT_EQ(runs ? 0 : -EPERM, run_gets(region, 3000, &batch));
+	close(region);
+}
+
+TEST_F(limits, what_parameters_take)
+{
+	char path[128], old_value[32];
+	unsigned int i;
+	uint64_t before;
+	int fd;
+
+	for (i = 0; i < COUNT_OF(settings); i++) {
+		const struct setting *setting = &settings[i];
+
+		snprintf(path, sizeof(path), PARAMETERS "%s",
+			 setting->parameter);
+		fd = open(path, O_RDONLY);
+		memset(old_value, 0, sizeof(old_value));
+		ASSERT_LT(0, read(fd, old_value, sizeof(old_value) - 1));
+		close(fd);
+		before = member_of_info(self->device, setting->member);
+
+		EXPECT_EQ(setting->err, write_text(path, setting->text))
+		{
+			TH_LOG("%s=%s", setting->parameter, setting->text);
+		}
+		EXPECT_EQ(setting->err ? before : setting->holds,
+			  member_of_info(self->device, setting->member))
+		{
+			TH_LOG("%s=%s", setting->parameter, setting->text);
+		}
+		if (!setting->err)
+			expect_use(_metadata, self, setting);
+		EXPECT_EQ(0, write_text(path, old_value));
+	}
+}
+
+/* They are root's to change, and anybody's to read. */
+TEST_F(limits, parameters_are_roots)
+{
+	char path[128];
+	unsigned int i;
+	struct stat st;
+
+	for (i = 0; i < COUNT_OF(settings); i++) {
+		snprintf(path, sizeof(path), PARAMETERS "%s",
+			 settings[i].parameter);
+		ASSERT_EQ(0, stat(path, &st));
+		EXPECT_EQ(0, st.st_uid);
+		EXPECT_EQ(0644, st.st_mode & 0777);
+	}
+}
+
 /* The smallest slices there can be: many times more pieces than CPUs. */
 TEST_F(limits, slice_rows)
 {
@@ -937,23 +1242,6 @@ TEST_F(limits, the_module_stays_while_it_is_used)
 	self->device = open(DEVICE, O_RDWR);
 	ASSERT_LE(0, self->device);
 	EXPECT_EQ(0, ioctl(self->device, SHATOMIC_IOC_UNLINK, &unlink));
-}
-
-/* And what they are charged for. */
-TEST_F(limits, names_end_with_their_namespace)
-{
-	struct shatomic_ioc_create named = { .size = sizeof(named),
-					     .region_size = 8, .mode = 0600,
-					     .name = "limits-ns" };
-	pid_t child = fork();
-
-	if (!child) {
-		if (unshare(CLONE_NEWIPC))
-			_exit(1);
-		_exit(ioctl(self->device, SHATOMIC_IOC_CREATE, &named) ? 2 : 0);
-	}
-	EXPECT_EQ(0, wait_child(child));
-	EXPECT_EQ(true, all_is_back(self));
 }
 
 TEST_HARNESS_MAIN

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 # The module can be unloaded after all that came before, which it could not be
-# with a region, name or batch left, and be loaded again.
+# with a region, name or batch left, and be loaded again, with parameters that
+# can be right.
 # shellcheck source=tests/tap.sh
 . "${0%/*}/tap.sh"
 
@@ -14,4 +15,41 @@ check "and so is its directory in debugfs" test ! -e /sys/kernel/debug/shatomic
 check "shatomic top says what is missing" sh -c "shatomic top 2>&1 | grep -q 'modprobe shatomic'"
 check "it loads again" insmod "$module"
 check "the device node is back" test -c /dev/shatomic
+
+# refused ERRNO PARAMETER=VALUE: whether the module can't be loaded with it.
+# The insmod of busybox exits with the error.
+refused() {
+	status "$1" insmod "$module" "$2" || return
+	[ ! -e /sys/module/shatomic ]
+}
+
+# holds PARAMETER: whether it is above 0.
+holds() {
+	[ "$(cat "/sys/module/shatomic/parameters/$1")" -gt 0 ]
+}
+
+rmmod shatomic
+for parameter in max_pinned_bytes max_regions max_batch_rows max_batches \
+	max_user_batches max_region_batches slice_rows; do
+	check "$parameter can't be negative" refused 22 "$parameter=-1"
+	check "$parameter can't be text" refused 22 "$parameter=many"
+	check "$parameter can't overflow" \
+		refused 34 "$parameter=18446744073709551616"
+done
+
+check "it loads with what it brings into bounds" insmod "$module" \
+	max_pinned_bytes=0 max_batch_rows=18446744073709551615 slice_rows=0
+check "max_pinned_bytes is then the default" holds max_pinned_bytes
+check "regions can be had" shatomic create --backend device --size 4096 loaded
+check "words in them too" shatomic op --backend device loaded fetch_and_add 0 1
+check "a region is removed" shatomic rm --backend device loaded
+rmmod shatomic
+
+check "it loads with limits that let nothing through" insmod "$module" \
+	max_regions=0 max_batches=0 max_user_batches=0 max_region_batches=0 \
+	max_batch_rows=0
+check "regions can't be had" status 2 \
+	shatomic create --backend device --size 4096 loaded
+check "the module unloads again" rmmod shatomic
+check "it loads again, at last" insmod "$module"
 finish
