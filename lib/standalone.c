@@ -155,8 +155,8 @@ int shatomic_file_sync(struct shatomic_region *region, unsigned int flags,
 					     "giving " STANDALONE_FILE " the region's size: %s",
 					     strerror(err));
 	}
-	err = shatomic_write_bytes(&region->memory, region->file.fd, STANDALONE_FILE,
-			  start, bytes, 0);
+	err = shatomic_write_bytes(&region->memory, region->file.fd,
+				   STANDALONE_FILE, start, bytes, 0);
 	if (err)
 		return err;
 	if (flags & SHATOMIC_SYNC_ASYNC)

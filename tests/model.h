@@ -125,8 +125,8 @@ struct model_values {
 
 /* Run one row on @self and @peer; its result and status. */
 static inline void model_row(unsigned int op, unsigned int width, void *self,
-		      void *peer, const struct model_values *values,
-		      uint64_t *result, uint8_t *status)
+			     void *peer, const struct model_values *values,
+			     uint64_t *result, uint8_t *status)
 {
 	uint64_t mask = width_mask(width), old = load_word(self, width), new;
 	uint64_t operand = values->operand & mask;
