@@ -9,7 +9,7 @@
 #include <linux/shatomic.h>
 #pragma GCC diagnostic pop
 
-#include "common.h"
+#include "harness.h"
 
 #include <stddef.h>
 #include <sys/file.h>

@@ -6,7 +6,7 @@
  * that is right and one that is not; each batch runs or is refused for just
  * that, and what the wrong value leads to stays as it was.
  */
-#include "common.h"
+#include "harness.h"
 
 #include <pthread.h>
 #include <sys/ioctl.h>

@@ -4,9 +4,7 @@
  * of them when CPUs go off and come on, when callers are killed, and of others
  * meanwhile. Root runs it.
  */
-#include <linux/shatomic.h>
-
-#include "common.h"
+#include "harness.h"
 #include "waiting.h"
 
 #include <liburing.h>

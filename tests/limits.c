@@ -4,7 +4,7 @@
  * and batches whose owners end badly. Root runs it; it leaves the module's
  * parameters as it found them.
  */
-#include "common.h"
+#include "harness.h"
 #include "waiting.h"
 
 #include <linux/mempolicy.h>
@@ -249,35 +249,6 @@ TEST_F(limits, memlock)
 		_exit(0);
 	}
 	EXPECT_EQ(0, wait_child(child));
-}
-
-/* And the library says so in words. */
-TEST_F(limits, memlock_is_named)
-{
-	struct rlimit memlock = { 8192, 8192 };
-	struct stat st;
-	mode_t mode;
-	pid_t child;
-
-	ASSERT_EQ(0, stat(DEVICE, &st));
-	mode = st.st_mode & 0777;
-	ASSERT_EQ(0, chmod(DEVICE, 0666));
-	child = fork();
-	if (!child) {
-		struct shatomic_create_options options = {
-			.length = MIB, .backend = SHATOMIC_BACKEND_DEVICE,
-		};
-		struct shatomic_region *region;
-
-		if (setrlimit(RLIMIT_MEMLOCK, &memlock) || setgid(NOBODY) ||
-		    setuid(NOBODY))
-			_exit(1);
-		if (shatomic_create(&options, &region) != -EPERM)
-			_exit(2);
-		_exit(strstr(shatomic_error(), "RLIMIT_MEMLOCK") ? 0 : 3);
-	}
-	EXPECT_EQ(0, wait_child(child));
-	EXPECT_EQ(0, chmod(DEVICE, mode));
 }
 
 TEST_F(limits, memory_cgroup)
@@ -811,27 +782,6 @@ TEST_F(limits, nothing_is_in_flight_after_the_call)
 		ASSERT_EQ(self->before.regions,
 			  get_info(self->device).regions);
 	}
-}
-
-/* The library says in words which limit it was. */
-TEST_F(limits, batches_of_a_user_are_named)
-{
-	struct shatomic_create_options options = {
-		.length = 8, .backend = SHATOMIC_BACKEND_DEVICE,
-	};
-	struct big_columns columns = big_columns();
-	struct shatomic_batch batch = {
-		.op = SHATOMIC_OP_GET, .width = 8, .rows = BIG_ROWS,
-		.offsets = columns.offsets, .results = columns.results,
-	};
-	struct shatomic_region *region;
-
-	ASSERT_EQ(0, shatomic_create(&options, &region));
-	ASSERT_EQ(0, set_parameter(self, "max_user_batches", 0));
-	EXPECT_EQ(-EPERM, shatomic_batch_run(region, &batch));
-	EXPECT_NE(NULL, strstr(shatomic_error(),
-			       "module parameter max_user_batches (0)"));
-	shatomic_close(region);
 }
 
 /* Killed in the middle of batches that workers share, again and again. */

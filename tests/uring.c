@@ -4,9 +4,7 @@
  * ioctl, in results, in memory, in errors; what becomes of batches in flight
  * when their submitter or their ring goes.
  */
-#include <linux/shatomic.h>
-
-#include "common.h"
+#include "harness.h"
 
 #include <limits.h>
 #include <liburing.h>

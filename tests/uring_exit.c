@@ -5,9 +5,7 @@
  * in the middle by chance, some because memory that they read is kept from
  * them, by userfaultfd.
  */
-#include <linux/shatomic.h>
-
-#include "common.h"
+#include "harness.h"
 #include "waiting.h"
 
 #include <liburing.h>

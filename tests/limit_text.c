@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The library says in words which limit of the device refused a request, and
+ * how much it is. Root runs it; it leaves the module's parameters as it found
+ * them.
+ */
+#include "common.h"
+
+#include <sys/resource.h>
+
+#define DEVICE "/dev/shatomic"
+#define MAX_USER_BATCHES "/sys/module/shatomic/parameters/max_user_batches"
+#define NOBODY 65534
+/* More than a CPU has memory ready for, so that the batch counts. */
+#define ROWS 200000
+
+FIXTURE(limit_text)
+{
+	mode_t device_mode;
+	char max_user_batches[32];
+};
+
+static int write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY), ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+FIXTURE_SETUP(limit_text)
+{
+	int fd = open(MAX_USER_BATCHES, O_RDONLY);
+	struct stat st;
+
+	memset(self->max_user_batches, 0, sizeof(self->max_user_batches));
+	ASSERT_LT(0, read(fd, self->max_user_batches,
+			  sizeof(self->max_user_batches) - 1));
+	close(fd);
+	ASSERT_EQ(0, stat(DEVICE, &st));
+	self->device_mode = st.st_mode & 0777;
+}
+
+FIXTURE_TEARDOWN(limit_text)
+{
+	EXPECT_EQ(0, write_text(MAX_USER_BATCHES, self->max_user_batches));
+	EXPECT_EQ(0, chmod(DEVICE, self->device_mode));
+}
+
+TEST_F(limit_text, locked_memory)
+{
+	struct rlimit memlock = { 8192, 8192 };
+	pid_t child;
+
+	ASSERT_EQ(0, chmod(DEVICE, 0666));
+	child = fork();
+	if (!child) {
+		struct shatomic_create_options options = {
+			.length = 1 << 20, .backend = SHATOMIC_BACKEND_DEVICE,
+		};
+		struct shatomic_region *region;
+
+		if (setrlimit(RLIMIT_MEMLOCK, &memlock) || setgid(NOBODY) ||
+		    setuid(NOBODY))
+			_exit(1);
+		if (shatomic_create(&options, &region) != -EPERM)
+			_exit(2);
+		_exit(strstr(shatomic_error(), "RLIMIT_MEMLOCK") ? 0 : 3);
+	}
+	EXPECT_EQ(0, wait_child(child));
+}
+
+TEST_F(limit_text, batches_of_a_user)
+{
+	struct shatomic_create_options options = {
+		.length = 8, .backend = SHATOMIC_BACKEND_DEVICE,
+	};
+	uint64_t *offsets = calloc(ROWS, sizeof(*offsets));
+	uint64_t *results = calloc(ROWS, sizeof(*results));
+	struct shatomic_batch batch = {
+		.op = SHATOMIC_OP_GET, .width = 8, .rows = ROWS,
+		.offsets = offsets, .results = results,
+	};
+	struct shatomic_region *region;
+
+	ASSERT_EQ(0, shatomic_create(&options, &region));
+	ASSERT_EQ(0, write_text(MAX_USER_BATCHES, "0"));
+	EXPECT_EQ(-EPERM, shatomic_batch_run(region, &batch));
+	EXPECT_NE(NULL, strstr(shatomic_error(),
+			       "module parameter max_user_batches (0)"));
+	shatomic_close(region);
+	free(offsets);
+	free(results);
+}
+
+TEST_HARNESS_MAIN
