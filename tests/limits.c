@@ -523,7 +523,7 @@ TEST_F_TIMEOUT(limits, huge_pages_that_cannot_be_had, 120)
 	if (left < 0)
 		SKIP(return, "there is no second NUMA node to fragment");
 	/* Some is left for the kernel's own use. */
-	size = left - 32 * MIB;
+	size = left - 48 * MIB;
 	ASSERT_EQ(0, write_text(COMPACTION, "0"));
 	ASSERT_EQ(0, syscall(SYS_set_mempolicy, MPOL_BIND, &second, 64));
 	memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
