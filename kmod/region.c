@@ -9,12 +9,10 @@
 #include <linux/kernel.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/processor.h>
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
 #include <linux/uio.h>
-#ifdef CONFIG_X86
-#include <asm/processor.h>
-#endif
 
 #include "shatomic.h"
 #include "trace.h"

@@ -949,7 +949,7 @@ TEST_F_TIMEOUT(limits, every_column_rewritten_during_the_batch, 120)
 			continue;
 		refused++;
 		ASSERT_EQ(true, errno == ERANGE || errno == EINVAL ||
-				errno == EOPNOTSUPP)
+			  errno == EOPNOTSUPP)
 		{
 			TH_LOG("errno %d", errno);
 		}

@@ -10,11 +10,9 @@
 #include <linux/types.h>
 
 #ifdef __KERNEL__
+#include <linux/cpufeature.h>
 #include <linux/errno.h>
 #include <linux/nospec.h>
-#ifdef __x86_64__
-#include <asm/cpufeature.h>
-#endif
 #include <uapi/linux/shatomic.h>
 #else
 #include <asm/errno.h>
