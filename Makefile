@@ -13,6 +13,8 @@ help:
 	@echo 'make run       count the words of real text with 4 processes, on both backends'
 	@echo 'make test      run all tests, native and in a guest'
 	@echo 'make test-debug  all tests in guests whose kernels look for faults'
+	@echo 'make intree    lay the module into a kernel source: DIR='
+	@echo 'make test-intree  build and test it there, with the kernel'
 	@echo 'make shell     a shell in a guest with the module loaded'
 	@echo 'make all       build module, library, command and tests'
 	@echo 'make module    build shatomic.ko; KDIR=... for another kernel'
@@ -67,6 +69,11 @@ test: all
 
 test-debug: all
 	@tests/run-debug
+intree:
+	@tools/intree/lay "$(DIR)"
+
+test-intree:
+	@tests/intree
 
 bench:
 	@tools/bench/run build/bench
@@ -93,5 +100,5 @@ install-module: module
 clean:
 	rm -rf build
 
-.PHONY: help setup all module library command man tests run test test-debug bench shell lint \
-	install install-module clean
+.PHONY: help setup all module library command man tests run test test-debug \
+	intree test-intree bench shell lint install install-module clean
