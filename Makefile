@@ -30,7 +30,7 @@ setup:
 	@tools/setup build module guest source tests
 	@tests/vm/kernel image >/dev/null
 
-all: setup module library command man tests
+all: setup module test-module library command man tests
 
 # kbuild writes beside its sources; a copy a kernel keeps the tree clean.
 module:
@@ -40,6 +40,13 @@ module:
 	$(MAKE) -C $(KDIR) M=$(CURDIR)/$(MODULE_DIR) W=1 \
 		CONFIG_DEBUG_INFO_BTF_MODULES= modules
 	@cp $(MODULE_DIR)/shatomic.ko $(MODULE_KO)
+
+# A driver that tests have beside it, for the same kernel.
+test-module: module
+	@cp -ru --parents tests/importer $(MODULE_DIR)
+	$(MAKE) -C $(KDIR) M=$(CURDIR)/$(MODULE_DIR)/tests/importer W=1 \
+		CONFIG_DEBUG_INFO_BTF_MODULES= modules
+	@cp $(MODULE_DIR)/tests/importer/importer.ko $(dir $(MODULE_KO))
 
 library:
 	@tools/setup build

@@ -33,4 +33,10 @@ static inline void compat_uring_done(struct io_uring_cmd *cmd, int result,
 #endif
 }
 
+#ifdef HAVE_IMPORT_NS_TOKEN
+#define COMPAT_IMPORT_DMA_BUF MODULE_IMPORT_NS(DMA_BUF)
+#else
+#define COMPAT_IMPORT_DMA_BUF MODULE_IMPORT_NS("DMA_BUF")
+#endif
+
 #endif /* KMOD_COMPAT_H */

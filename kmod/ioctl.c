@@ -36,6 +36,7 @@ struct call {
 		struct shatomic_ioc_region_info region_info;
 		struct shatomic_ioc_publish publish;
 		struct shatomic_ioc_stats stats;
+		struct shatomic_ioc_export_dmabuf export_dmabuf;
 	} args;
 	struct file *new_file;
 	int new_fd;
@@ -255,6 +256,20 @@ static int run_stats(struct call *call)
 			      &call->args.stats);
 }
 
+static int run_export_dmabuf(struct call *call)
+{
+	struct shatomic_ioc_export_dmabuf *export = &call->args.export_dmabuf;
+
+	export->error_field = SHATOMIC_FIELD_FLAGS;
+	if (export->flags)
+		return -EOPNOTSUPP;
+	export->error_field = SHATOMIC_FIELD_NONE;
+	export->fd = -1;
+	if (!(call->file->f_mode & FMODE_WRITE))
+		return -EACCES;
+	return new_descriptor(call, shatomic_dmabuf(call->file), &export->fd);
+}
+
 static const struct command device_commands[] = {
 	COMMAND(SHATOMIC_IOC_INFO, shatomic_ioc_info, flags, run_info),
 	COMMAND(SHATOMIC_IOC_CREATE, shatomic_ioc_create, mode, run_create),
@@ -270,6 +285,8 @@ static const struct command region_commands[] = {
 	COMMAND(SHATOMIC_IOC_PUBLISH, shatomic_ioc_publish, reserved,
 		run_publish),
 	COMMAND(SHATOMIC_IOC_STATS, shatomic_ioc_stats, flags, run_stats),
+	COMMAND(SHATOMIC_IOC_EXPORT_DMABUF, shatomic_ioc_export_dmabuf,
+		error_field, run_export_dmabuf),
 };
 
 /* @size is the caller's; what the structure says is taken for no more. */

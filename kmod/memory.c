@@ -170,8 +170,15 @@ int shatomic_pages_hold(struct shatomic_pages *pages, struct file *file,
 	return 0;
 }
 
-static struct page *page_at(const struct shatomic_pages *pages,
-			    unsigned long index)
+/**
+ * shatomic_page_at() - One of a region's pages
+ * @pages: The pages.
+ * @index: Which, less than @pages->count.
+ *
+ * Return: The page, of PAGE_SIZE.
+ */
+struct page *shatomic_page_at(const struct shatomic_pages *pages,
+			      unsigned long index)
 {
 	unsigned int order = pages->extent_shift - PAGE_SHIFT;
 
@@ -185,7 +192,7 @@ void shatomic_pages_drop(struct shatomic_pages *pages)
 
 	while (index < pages->count) {
 		struct folio *folio =
-			page_folio(page_at(pages, index));
+			page_folio(shatomic_page_at(pages, index));
 
 		/*
 		 * Rows write through the direct map, which marks nothing dirty;

@@ -76,6 +76,8 @@ struct file *shatomic_memory_file(const char *name, u64 size);
 int shatomic_pages_hold(struct shatomic_pages *pages, struct file *file,
 			u64 size);
 void shatomic_pages_drop(struct shatomic_pages *pages);
+struct page *shatomic_page_at(const struct shatomic_pages *pages,
+			      unsigned long index);
 
 /* region.c: regions and the operations of their files. */
 
@@ -186,6 +188,16 @@ struct file *shatomic_name_open(const char *name, unsigned int flags);
 int shatomic_name_unlink(const char *name);
 int shatomic_name_list(struct shatomic_ioc_list *list);
 void shatomic_names_exit(void);
+
+/* dmabuf.c: regions as DMA buffers, where the kernel has such. */
+#ifdef CONFIG_DMA_SHARED_BUFFER
+struct file *shatomic_dmabuf(struct file *file);
+#else
+static inline struct file *shatomic_dmabuf(struct file *file)
+{
+	return ERR_PTR(-EOPNOTSUPP);
+}
+#endif
 
 /* ioctl.c: the tables of commands. */
 long shatomic_device_ioctl(struct file *file, unsigned int cmd,

@@ -131,6 +131,10 @@ void shatomic_device_begin(const struct shatomic_batch *batch, __s32 *fds,
 void shatomic_device_end(struct shatomic_batch *batch,
 			 const struct shatomic_ioc_batch *arg);
 
+/* Make @region of the device a DMA buffer, open for writing as it is. */
+int shatomic_device_export_dmabuf(const struct shatomic_region *region,
+				  int *fd);
+
 /* error.c */
 
 /**

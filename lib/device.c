@@ -309,6 +309,23 @@ static int get_stats(const struct shatomic_region *region,
 	return 0;
 }
 
+int shatomic_device_export_dmabuf(const struct shatomic_region *region,
+				  int *fd)
+{
+	struct shatomic_ioc_export_dmabuf arg = { .size = sizeof(arg) };
+	int err;
+
+	if (ioctl(region->fd, SHATOMIC_IOC_EXPORT_DMABUF, &arg)) {
+		err = errno;
+		return shatomic_fail(err, "making a DMA buffer: %s",
+				     err == EOPNOTSUPP || err == ENOTTY ?
+				     "this kernel has none of regions" :
+				     strerror(err));
+	}
+	*fd = arg.fd;
+	return 0;
+}
+
 int shatomic_device_check_peers(const struct shatomic_region *region,
 				struct shatomic_batch *batch)
 {

@@ -434,3 +434,20 @@ int shatomic_stats(const struct shatomic_region *region,
 		return shatomic_fail(EINVAL, "region or stats is NULL");
 	return region->ops->get_stats(region, stats);
 }
+
+int shatomic_export_dmabuf(const struct shatomic_region *region,
+			   unsigned int flags, int *fd)
+{
+	if (!region || !fd)
+		return shatomic_fail(EINVAL, "region or fd is NULL");
+	if (flags)
+		return shatomic_fail(EOPNOTSUPP, "flags has unknown bits 0x%x",
+				     flags);
+	if (region->ops != &shatomic_device_ops)
+		return shatomic_fail(EOPNOTSUPP,
+				     "only a region of the device backend can be a DMA buffer, and this is one of memfd");
+	if (!region->memory.writable)
+		return shatomic_fail(EACCES,
+				     "a region that is open read-only can't be a DMA buffer, which devices may write to");
+	return shatomic_device_export_dmabuf(region, fd);
+}

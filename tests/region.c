@@ -614,6 +614,50 @@ TEST(other_descriptors_are_no_regions)
 		}
 }
 
+/* A DMA buffer of the device's regions, and a sentence of the others. */
+TEST(dma_buffers)
+{
+	struct shatomic_create_options options = { .length = 8192 };
+	struct shatomic_region *region, *reader;
+	char name[SHATOMIC_NAME_SIZE];
+	uint64_t *words;
+	int fd = -5;
+
+	unique_name(name, "dmabuf");
+	options.name = name;
+	ASSERT_EQ(0, shatomic_create(&options, &region));
+	EXPECT_EQ(-EINVAL, shatomic_export_dmabuf(NULL, 0, &fd));
+	EXPECT_EQ(-EINVAL, shatomic_export_dmabuf(region, 0, NULL));
+	EXPECT_EQ(-EOPNOTSUPP, shatomic_export_dmabuf(region, 1, &fd));
+	EXPECT_NE(NULL, strstr(shatomic_error(), "flags"));
+	EXPECT_EQ(-5, fd);
+	if (on_device(region)) {
+		ASSERT_EQ(0, shatomic_open(SHATOMIC_BACKEND_DEVICE, name,
+					   SHATOMIC_OPEN_READ_ONLY, &reader));
+		EXPECT_EQ(-EACCES, shatomic_export_dmabuf(reader, 0, &fd));
+		EXPECT_NE(NULL, strstr(shatomic_error(), "read-only"));
+		EXPECT_EQ(-5, fd);
+		shatomic_close(reader);
+	}
+
+	if (shatomic_export_dmabuf(region, 0, &fd)) {
+		EXPECT_EQ(-5, fd);
+		/* The device's, when the kernel has no DMA buffers. */
+		EXPECT_NE(NULL, strstr(shatomic_error(), on_device(region) ?
+				       "this kernel has none" : "memfd"));
+	} else {
+		words = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED,
+			     fd, 0);
+		ASSERT_NE(MAP_FAILED, words);
+		shatomic_fetch_and_add_u64(&words[1000], 3);
+		EXPECT_EQ(3, ((uint64_t *)shatomic_buf(region, NULL))[1000]);
+		munmap(words, 8192);
+		close(fd);
+	}
+	shatomic_close(region);
+	EXPECT_EQ(0, shatomic_unlink(SHATOMIC_BACKEND_AUTO, name));
+}
+
 TEST(huge_pages_where_they_can_be_had)
 {
 	struct shatomic_region *region = new_region(8 << 20);

@@ -309,6 +309,23 @@ int shatomic_get_info(const struct shatomic_region *region,
 		      struct shatomic_info *info);
 
 /**
+ * shatomic_export_dmabuf() - A region as a DMA buffer
+ * @region: The region, on the device backend, open for writing.
+ * @flags: Must be 0.
+ * @fd: [out] The buffer's descriptor, close-on-exec; close() it.
+ *
+ * Other drivers import the buffer and have their devices read and write the
+ * region's memory, rounded up to whole pages. It keeps the memory, and can be
+ * mapped by mmap(2). Where devices are not coherent with CPUs,
+ * DMA_BUF_IOCTL_SYNC (see <linux/dma-buf.h>) stands between what the two do.
+ *
+ * Return: 0; -EOPNOTSUPP (a region of the memfd backend, a kernel without DMA
+ * buffers, or unknown flags), -EACCES (it is open read-only), -EMFILE, -ENOMEM.
+ */
+int shatomic_export_dmabuf(const struct shatomic_region *region,
+			   unsigned int flags, int *fd);
+
+/**
  * shatomic_error() - What went wrong in the calling thread
  *
  * Return: A sentence on the thread's last failed call of this library, without

@@ -42,7 +42,7 @@
  *  - EINTR: a fatal signal arrived.
  */
 
-/* 0xD7 is free in Documentation/userspace-api/ioctl/ioctl-number.rst. */
+/* Nobody else has it in Documentation/userspace-api/ioctl/ioctl-number.rst. */
 #define SHATOMIC_IOC_MAGIC 0xD7
 
 /** define SHATOMIC_MAX_ARGS_SIZE - Bytes in a structure of any version. */
@@ -72,6 +72,7 @@
 #define SHATOMIC_IOC_BATCH		_IO(SHATOMIC_IOC_MAGIC, 0x41)
 #define SHATOMIC_IOC_PUBLISH		_IO(SHATOMIC_IOC_MAGIC, 0x42)
 #define SHATOMIC_IOC_STATS		_IO(SHATOMIC_IOC_MAGIC, 0x43)
+#define SHATOMIC_IOC_EXPORT_DMABUF	_IO(SHATOMIC_IOC_MAGIC, 0x44)
 
 /**
  * enum shatomic_op - Operations
@@ -511,6 +512,32 @@ struct shatomic_ioc_stats {
 	__u64 in_flight;
 	__u64 rows;
 	__u64 op_rows[SHATOMIC_OP_SLOTS];
+};
+
+/**
+ * struct shatomic_ioc_export_dmabuf - ioctl(SHATOMIC_IOC_EXPORT_DMABUF): the
+ *	region as a DMA buffer
+ * @size: sizeof(struct shatomic_ioc_export_dmabuf)
+ * @flags: Must be 0.
+ * @fd: [out] The DMA buffer's descriptor, close-on-exec.
+ * @error_field: [out] On EOPNOTSUPP, enum shatomic_field.
+ *
+ * Other drivers import it and have their devices read and write the region's
+ * memory, rounded up to whole pages. It can be mapped as the region can, and
+ * keeps the region as a descriptor does. Each call makes another one. EACCES by
+ * a read-only descriptor, as devices may write; EOPNOTSUPP with error_field
+ * SHATOMIC_FIELD_NONE when the kernel has no DMA buffers.
+ *
+ * What a device does is atomic as far as the device and its bus make it. Where
+ * devices are not coherent with CPUs, or reach memory through bounce buffers,
+ * what one side does is seen by the other after DMA_BUF_IOCTL_SYNC only, and
+ * words that both change between are lost.
+ */
+struct shatomic_ioc_export_dmabuf {
+	__u32 size;
+	__u32 flags;
+	__s32 fd;
+	__u32 error_field;
 };
 
 /** define SHATOMIC_SNAPSHOT_ROWS - Most rows with SHATOMIC_BATCH_SNAPSHOT. */
