@@ -52,7 +52,8 @@ static struct shatomic_ioc_info get_info(int device)
 }
 
 /* Whether all is as it was within a time that is long enough for anything. */
-static bool all_is_back(int device, const struct shatomic_ioc_info *before)
+static bool all_is_back_with(int device, const struct shatomic_ioc_info *before,
+			     struct io_uring *ring)
 {
 	struct shatomic_ioc_info now;
 	unsigned int i;
@@ -65,8 +66,19 @@ static bool all_is_back(int device, const struct shatomic_ioc_info *before)
 		    now.pinned_bytes <= before->pinned_bytes)
 			return true;
 		usleep(10000);
+		/*
+		 * With DEFER_TASKRUN a command's file may be let go of, after
+		 * its completion, only when the ring is entered again.
+		 */
+		if (ring)
+			io_uring_get_events(ring);
 	}
 	return false;
+}
+
+static bool all_is_back(int device, const struct shatomic_ioc_info *before)
+{
+	return all_is_back_with(device, before, NULL);
 }
 
 static int create_region(int device)
@@ -194,7 +206,7 @@ static void end_region(struct submission *own)
 		if (reap(&own->ring) != (int)ROWS)
 			_exit(14);
 	}
-	_exit(all_is_back(own->device, &own->before) ? 0 : 15);
+	_exit(all_is_back_with(own->device, &own->before, &own->ring) ? 0 : 15);
 }
 
 static void *outlive(void *arg)
@@ -310,9 +322,46 @@ static void end_often(struct __test_metadata *_metadata,
 	}
 }
 
+/*
+ * Whether a program that is executed ends io_uring's threads that wait for
+ * memory, as those of 6.12 do not, whatever their command: here it is a write.
+ */
+static bool exec_ends_waiting(void)
+{
+	unsigned int i;
+	pid_t child = fork();
+
+	if (!child) {
+		struct submission own = { .operands = new_column() };
+		struct io_uring_sqe *sqe;
+
+		if (!hold(&own) || io_uring_queue_init(1, &own.ring, 0))
+			_exit(1);
+		sqe = io_uring_get_sqe(&own.ring);
+		io_uring_prep_write(sqe, memfd_create("file", 0),
+				    own.operands + COLUMN_BYTES - PAGE_BYTES,
+				    PAGE_BYTES, 0);
+		sqe->flags |= IOSQE_ASYNC;
+		io_uring_submit(&own.ring);
+		await_readers(own.fault, 1);
+		end_by_exec(&own);
+	}
+	for (i = 0; i < 1000; i++) {
+		if (waitpid(child, NULL, WNOHANG) == child)
+			return true;
+		usleep(10000);
+	}
+	kill(child, SIGKILL);
+	wait_child(child);
+	return false;
+}
+
 #define TEST_END(name, end, status)                                           \
 	TEST_F_TIMEOUT(uring_exit, name, 120)                                 \
 	{                                                                     \
+		if ((end) == end_by_exec && variant->wait &&                  \
+		    !exec_ends_waiting())                                     \
+			SKIP(return, "io_uring of this kernel hangs there");  \
 		end_often(_metadata, self, variant->wait, variant->rounds,    \
 			  status, end);                                       \
 	}
