@@ -14,16 +14,40 @@
 #define SHATOMIC_INTEGER __uint128_t
 #include "evaluate.h"
 
+/*
+ * Whether a comparison that fails may have seen halves of two times: an arm64
+ * without LSE loads them so, unless a store to both succeeds.
+ */
+#ifdef __aarch64__
+#define MAY_TEAR true
+#else
+#define MAY_TEAR false
+#endif
+
 #ifdef __x86_64__
 /* The first x86-64 machines did not have it, so compilers do not use it. */
 __attribute__((target("cx16"), __noinline__))
 #endif
+static __uint128_t compare_and_exchange_once(__uint128_t *word,
+					     __uint128_t expected,
+					     __uint128_t desired)
+{
+	/* Not __atomic, for which compilers call a library with locks. */
+	return __sync_val_compare_and_swap(word, expected, desired);
+}
+
 static __uint128_t compare_and_exchange(__uint128_t *word,
 					__uint128_t expected,
 					__uint128_t desired)
 {
-	/* Not __atomic, for which compilers call a library with locks. */
-	return __sync_val_compare_and_swap(word, expected, desired);
+	__uint128_t seen;
+
+	/* What was seen is true when it compares equal and is stored again. */
+	do {
+		seen = compare_and_exchange_once(word, expected, desired);
+	} while (MAY_TEAR && seen != expected &&
+		 compare_and_exchange_once(word, seen, seen) != seen);
+	return seen;
 }
 
 static __uint128_t load_double(__uint128_t *word)
