@@ -4,7 +4,7 @@
 # The kernel that the module is built for: that of the test guests, unless
 # KDIR names the build directory of another.
 KDIR ?= $(shell tests/vm/kernel headers)
-KERNEL_RELEASE = $(notdir $(KDIR:%/build=%))
+KERNEL_RELEASE = $(patsubst linux-headers-%,%,$(notdir $(KDIR:%/build=%)))
 PREFIX ?= /usr/local
 MODULE_DIR = build/module/$(KERNEL_RELEASE)
 MODULE_KO = build/shatomic.ko
