@@ -12,6 +12,8 @@ MODULE_KO = build/shatomic.ko
 help:
 	@echo 'make run       count the words of real text with 4 processes, on both backends'
 	@echo 'make test      run all tests, native and in a guest'
+	@echo 'make test-matrix  the tests in guests of three kernels'
+	@echo 'make test-arch    the tests in guests of arm64 and s390x, cross-built'
 	@echo 'make test-debug  all tests in guests whose kernels look for faults'
 	@echo 'make intree    lay the module into a kernel source: DIR='
 	@echo 'make test-intree  build and test it there, with the kernel'
@@ -74,8 +76,15 @@ run:
 test: all
 	@tests/run
 
+test-matrix:
+	@tests/matrix cloud rt 6.12
+
+test-arch:
+	@tests/matrix arm64 arm64:cortex-a57 s390x
+
 test-debug: all
 	@tests/run-debug
+
 intree:
 	@tools/intree/lay "$(DIR)"
 
@@ -107,5 +116,6 @@ install-module: module
 clean:
 	rm -rf build
 
-.PHONY: help setup all module library command man tests run test test-debug \
-	intree test-intree bench shell lint install install-module clean
+.PHONY: help setup all module test-module library command man tests run test \
+	test-matrix test-arch test-debug intree test-intree bench shell lint install \
+	install-module clean
