@@ -2,6 +2,7 @@
 /*
  * Limits: the module parameters, and what regions and batches are charged.
  */
+#include <linux/cred.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sched/signal.h>
@@ -74,28 +75,27 @@ static int charge_locked_vm(struct shatomic_charge *charge)
 {
 	unsigned long pages = charge->bytes >> PAGE_SHIFT;
 	unsigned long limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
-	struct user_struct *user;
+	struct user_struct *user = current_user();
 
-	charge->user = NULL;
+	charge->cred = NULL;
 	if (capable(CAP_IPC_LOCK))
 		return 0;
 
-	user = get_uid(current_user());
 	if (atomic_long_add_return(pages, &user->locked_vm) > limit) {
 		atomic_long_sub(pages, &user->locked_vm);
-		free_uid(user);
 		return -EPERM;
 	}
-	charge->user = user;
+	charge->cred = get_current_cred();
 	return 0;
 }
 
 static void uncharge_locked_vm(struct shatomic_charge *charge)
 {
-	if (!charge->user)
+	if (!charge->cred)
 		return;
-	atomic_long_sub(charge->bytes >> PAGE_SHIFT, &charge->user->locked_vm);
-	free_uid(charge->user);
+	atomic_long_sub(charge->bytes >> PAGE_SHIFT,
+			&charge->cred->user->locked_vm);
+	put_cred(charge->cred);
 }
 
 /**

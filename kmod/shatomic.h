@@ -27,11 +27,12 @@ struct vfsmount;
 
 /**
  * struct shatomic_charge - What a region is charged for
- * @user: Whose locked memory, NULL when CAP_IPC_LOCK lifts that limit.
+ * @cred: Keeps the user whose locked memory it is, which modules cannot do by
+ *	itself on all kernels; NULL when CAP_IPC_LOCK lifts that limit.
  * @bytes: How many, whole pages.
  */
 struct shatomic_charge {
-	struct user_struct *user;
+	const struct cred *cred;
 	u64 bytes;
 };
 
