@@ -32,6 +32,8 @@ static __uint128_t compare_and_exchange_once(__uint128_t *word,
 					     __uint128_t expected,
 					     __uint128_t desired)
 {
+	/* On s390x the type does not say so. */
+	word = __builtin_assume_aligned(word, sizeof(*word));
 	/* Not __atomic, for which compilers call a library with locks. */
 	return __sync_val_compare_and_swap(word, expected, desired);
 }
