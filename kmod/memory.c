@@ -9,6 +9,7 @@
 #include <linux/mm.h>
 #include <linux/mount.h>
 #include <linux/pagemap.h>
+#include <linux/pgtable.h>
 #include <linux/sched/signal.h>
 #include <linux/shmem_fs.h>
 
@@ -25,13 +26,16 @@ int shatomic_memory_init(void)
 	static char huge_option[] = "huge=within_size";
 	/* Built in, so that the reference this takes is to nothing. */
 	struct file_system_type *type = get_fs_type("tmpfs");
+	char *options = NULL;
 
 	if (!type)
 		return -ENODEV;
 
-	memory_mount = vfs_kern_mount(type, SB_KERNMOUNT, "shatomic",
-				      IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) ?
-					      huge_option : NULL);
+	/* Which tmpfs refuses where the machine has none. */
+	if (IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) &&
+	    has_transparent_hugepage())
+		options = huge_option;
+	memory_mount = vfs_kern_mount(type, SB_KERNMOUNT, "shatomic", options);
 	return PTR_ERR_OR_ZERO(memory_mount);
 }
 
