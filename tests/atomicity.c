@@ -319,6 +319,21 @@ static void pass_typed(struct side *side)
 	}
 }
 
+/* What typed operations are made of, without the library. */
+static void pass_builtins(struct side *side)
+{
+	uint64_t *seen = side->seen[side->number];
+	unsigned int i;
+
+	for (i = 0; i < PAIRS; i++) {
+		uint64_t *own = word_at(side, mine(side, i));
+		uint64_t *other = word_at(side, others(side, i));
+
+		__atomic_store_n(own, side->round, __ATOMIC_SEQ_CST);
+		seen[i] = __atomic_load_n(other, __ATOMIC_SEQ_CST);
+	}
+}
+
 static void pass_single(struct side *side)
 {
 	uint64_t *seen = side->seen[side->number];
@@ -429,15 +444,56 @@ static void *take_side(void *arg)
 	return NULL;
 }
 
+struct passes {
+	const char *what;
+	void (*pass)(struct side *side);
+	run_fn *run;
+	unsigned int rounds;
+};
+
+/* How often neither side saw what the other set. */
+static unsigned int count_wrong(struct __test_metadata *_metadata,
+				FIXTURE_DATA(atomicity) *self,
+				const struct passes *passes)
+{
+	uint64_t seen[2][PAIRS];
+	struct side sides[2];
+	unsigned int i;
+
+	memset(self->memory, 0, REGION_BYTES);
+	for (i = 0; i < 2; i++)
+		sides[i] = (struct side){
+			.region = self->region, .number = i,
+			.pass = passes->pass, .run = passes->run,
+			.rounds = passes->rounds, .seen = seen,
+		};
+	run_pair(_metadata, take_side, &sides[0], take_side, &sides[1]);
+	EXPECT_FALSE(sides[0].failed || sides[1].failed);
+	return sides[0].wrong;
+}
+
+/*
+ * Whether the machine orders what the compiler makes. QEMU 7.2's arm64 does not
+ * on x86-64: between a store that releases and a load that acquires is nothing.
+ */
+static bool machine_orders(struct __test_metadata *_metadata,
+			   FIXTURE_DATA(atomicity) *self)
+{
+	static const struct passes builtins = { "builtins", pass_builtins, NULL,
+						MANY_ROUNDS };
+	unsigned int i;
+
+	for (i = 0; i < 3; i++) {
+		if (count_wrong(_metadata, self, &builtins))
+			return false;
+	}
+	return true;
+}
+
 TEST_F_TIMEOUT(atomicity, one_of_two_sees_what_the_other_set, 240)
 {
-	static const struct {
-		const char *what;
-		void (*pass)(struct side *side);
-		run_fn *run;
-		unsigned int rounds;
-	} cases[] = {
-		{ "typed", pass_typed, NULL, MANY_ROUNDS },
+	/* Last are those that are plain stores and loads on some machines. */
+	static const struct passes cases[] = {
 		{ "single", pass_single, NULL, MANY_ROUNDS },
 		{ "batches that set", pass_sets, shatomic_batch_run,
 		  FEW_ROUNDS },
@@ -446,27 +502,18 @@ TEST_F_TIMEOUT(atomicity, one_of_two_sees_what_the_other_set, 240)
 		{ "a batch", pass_columns, shatomic_batch_run, SOME_ROUNDS },
 		{ "a local batch", pass_columns, shatomic_batch_run_local,
 		  MANY_ROUNDS },
+		{ "typed", pass_typed, NULL, MANY_ROUNDS },
 		{ "stores", pass_stores, shatomic_batch_run, SOME_ROUNDS },
 		{ "local stores", pass_stores, shatomic_batch_run_local,
 		  MANY_ROUNDS },
 	};
-	uint64_t seen[2][PAIRS];
-	unsigned int i, j;
+	unsigned int i, wrong;
 
 	for (i = 0; i < COUNT_OF(cases); i++) {
-		struct side sides[2];
-
-		memset(self->memory, 0, REGION_BYTES);
-		for (j = 0; j < 2; j++)
-			sides[j] = (struct side){
-				.region = self->region, .number = j,
-				.pass = cases[i].pass, .run = cases[i].run,
-				.rounds = cases[i].rounds,
-				.seen = seen,
-			};
-		run_pair(_metadata, take_side, &sides[0], take_side, &sides[1]);
-		EXPECT_FALSE(sides[0].failed || sides[1].failed);
-		EXPECT_EQ(0, sides[0].wrong)
+		wrong = count_wrong(_metadata, self, &cases[i]);
+		if (wrong && !machine_orders(_metadata, self))
+			SKIP(return, "stores and loads: this machine, perhaps an emulator, does not order the compiler's either");
+		EXPECT_EQ(0, wrong)
 		{
 			TH_LOG("%s", cases[i].what);
 		}
