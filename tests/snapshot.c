@@ -4,6 +4,7 @@
  * words by single operations and by batches, and what they refuse.
  */
 #include "common.h"
+#include "model.h"
 
 #include <pthread.h>
 
@@ -80,11 +81,11 @@ TEST_F(snapshot, gives_what_is_there)
 		batch.rows = COUNT_OF(widths);
 		ASSERT_EQ(0, runs[i](self->region, &batch));
 		for (j = 0; j < batch.rows; j++) {
-			uint64_t value = 0;
+			unsigned char bytes[8];
 
 			shatomic_get(self->region, self->offsets[j], widths[j],
-				     &value);
-			EXPECT_EQ(0, memcmp(&value, &self->results[j], 8))
+				     bytes);
+			EXPECT_EQ(load_word(bytes, widths[j]), self->results[j])
 				TH_LOG("width %u", widths[j]);
 		}
 	}
