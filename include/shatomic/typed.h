@@ -61,25 +61,12 @@ extern "C" {
 	 (order) == __ATOMIC_RELEASE ? __ATOMIC_RELAXED :                     \
 				       (order))
 
-#define SHATOMIC_TYPED_RMW_(name, suffix, type, builtin)                      \
-	SHATOMIC_INLINE_ type                                                 \
-	shatomic_##name##_##suffix##_explicit(type *word, type operand,       \
-					      int order)                      \
-	{                                                                     \
-		return builtin(word, operand, order);                         \
-	}                                                                     \
-	SHATOMIC_INLINE_ type                                                 \
-	shatomic_##name##_##suffix(type *word, type operand)                  \
-	{                                                                     \
-		return builtin(word, operand, __ATOMIC_SEQ_CST);              \
-	}
-
 /*
- * GCC 12 for x86 makes several instructions of these builtins. When the operand
- * and the result have come to be one variable, in a switch that yields one or
- * the other say, it takes what it saw in the word for the operand in the later
- * ones. They cannot be one where both are needed at once: by an asm statement,
- * which is no instruction.
+ * GCC 12 makes several instructions of these builtins on x86, and of all of them
+ * on s390x. When the operand and the result have come to be one variable, in a
+ * switch that yields one or the other say, it takes what it saw in the word for
+ * the operand in the later ones. They cannot be one where both are needed at
+ * once: by an asm statement, which is no instruction.
  */
 #define SHATOMIC_TYPED_KEPT_(name, suffix, type, builtin)                     \
 	SHATOMIC_INLINE_ type                                                 \
@@ -98,6 +85,24 @@ extern "C" {
 		return shatomic_##name##_##suffix##_explicit(                 \
 			word, operand, __ATOMIC_SEQ_CST);                     \
 	}
+
+/* Those that are one instruction on x86. */
+#if defined(__x86_64__) || defined(__i386__)
+#define SHATOMIC_TYPED_RMW_(name, suffix, type, builtin)                      \
+	SHATOMIC_INLINE_ type                                                 \
+	shatomic_##name##_##suffix##_explicit(type *word, type operand,       \
+					      int order)                      \
+	{                                                                     \
+		return builtin(word, operand, order);                         \
+	}                                                                     \
+	SHATOMIC_INLINE_ type                                                 \
+	shatomic_##name##_##suffix(type *word, type operand)                  \
+	{                                                                     \
+		return builtin(word, operand, __ATOMIC_SEQ_CST);              \
+	}
+#else
+#define SHATOMIC_TYPED_RMW_ SHATOMIC_TYPED_KEPT_
+#endif
 
 #define SHATOMIC_TYPED_(suffix, type)                                         \
 	SHATOMIC_INLINE_ type                                                 \
