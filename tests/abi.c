@@ -634,7 +634,8 @@ TEST_F(abi, a_region_takes_no_lease)
 /* A caller who can't be told the descriptor does not have it. */
 TEST_F(abi, an_answer_that_cannot_be_written_leaves_nothing)
 {
-	union arguments *args = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+	const size_t size = sizeof(union arguments);
+	union arguments *args = mmap(NULL, size, PROT_READ | PROT_WRITE,
 				     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct shatomic_ioc_open open = { .size = sizeof(open),
 					  .name = "abi-test" };
@@ -645,16 +646,16 @@ TEST_F(abi, an_answer_that_cannot_be_written_leaves_nothing)
 		.size = sizeof(args->create), .region_size = 8, .mode = 0600,
 		.name = "abi-test",
 	};
-	ASSERT_EQ(0, mprotect(args, 4096, PROT_READ));
+	ASSERT_EQ(0, mprotect(args, size, PROT_READ));
 	EXPECT_EQ(-1, ioctl(self->device, SHATOMIC_IOC_CREATE, args));
 	EXPECT_EQ(EFAULT, errno);
 	expect_nothing_made(_metadata, self, descriptor, 1);
 	EXPECT_EQ(-1, ioctl(self->device, SHATOMIC_IOC_OPEN, &open));
 	EXPECT_EQ(ENOENT, errno);
 
-	ASSERT_EQ(0, mprotect(args, 4096, PROT_READ | PROT_WRITE));
+	ASSERT_EQ(0, mprotect(args, size, PROT_READ | PROT_WRITE));
 	good_arguments(self, &commands[2], args);
-	ASSERT_EQ(0, mprotect(args, 4096, PROT_READ));
+	ASSERT_EQ(0, mprotect(args, size, PROT_READ));
 	EXPECT_EQ(-1, ioctl(self->device, SHATOMIC_IOC_OPEN, args));
 	EXPECT_EQ(EFAULT, errno);
 	expect_nothing_made(_metadata, self, descriptor, 2);
@@ -668,7 +669,7 @@ TEST_F(abi, an_answer_that_cannot_be_written_leaves_nothing)
 	EXPECT_EQ(0, ioctl(self->device, SHATOMIC_IOC_OPEN, &open));
 	close(open.fd);
 	remove_name(self);
-	munmap(args, 4096);
+	munmap(args, size);
 }
 
 TEST_F(abi, the_longest_name)
