@@ -19,6 +19,12 @@ check() {
 	fi
 }
 
+# skip DESCRIPTION REASON: a test that this machine can't run.
+skip() {
+	tap_count=$((tap_count + 1))
+	echo "ok $tap_count $1 # SKIP $2"
+}
+
 # status N COMMAND...: whether the command exits with N.
 status() {
 	tap_wanted=$1
