@@ -4,7 +4,7 @@
 # The kernel that the module is built for: that of the test guests, unless
 # KDIR names the build directory of another.
 KDIR ?= $(shell tests/vm/kernel headers)
-KERNEL_RELEASE = $(patsubst linux-headers-%,%,$(notdir $(KDIR:%/build=%)))
+KERNEL_RELEASE ?= $(patsubst linux-headers-%,%,$(notdir $(KDIR:%/build=%)))
 PREFIX ?= /usr/local
 MODULE_DIR = build/module/$(KERNEL_RELEASE)
 MODULE_KO = build/shatomic.ko
@@ -37,7 +37,7 @@ all: setup module test-module library command man tests
 # kbuild writes beside its sources; a copy a kernel keeps the tree clean.
 module:
 	@tools/setup build module
-	@mkdir -p $(MODULE_DIR)
+	@mkdir -p $(MODULE_DIR) $(dir $(MODULE_KO))
 	@cp -ru --parents Kbuild kmod lib/engine include $(MODULE_DIR)
 	$(MAKE) -C $(KDIR) M=$(CURDIR)/$(MODULE_DIR) W=1 \
 		CONFIG_DEBUG_INFO_BTF_MODULES= modules
@@ -48,7 +48,6 @@ test-module: module
 	@cp -ru --parents tests/importer $(MODULE_DIR)
 	$(MAKE) -C $(KDIR) M=$(CURDIR)/$(MODULE_DIR)/tests/importer W=1 \
 		CONFIG_DEBUG_INFO_BTF_MODULES= modules
-	@cp $(MODULE_DIR)/tests/importer/importer.ko $(dir $(MODULE_KO))
 
 library:
 	@tools/setup build
@@ -82,8 +81,8 @@ test-matrix:
 test-arch:
 	@tests/matrix arm64 arm64:cortex-a57 s390x
 
-test-debug: all
-	@tests/run-debug
+test-debug:
+	@tests/matrix debug kcsan
 
 intree:
 	@tools/intree/lay "$(DIR)"
