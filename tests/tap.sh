@@ -36,6 +36,27 @@ status() {
 	return 1
 }
 
+# prints TEXT COMMAND...: whether the command succeeds and prints just TEXT.
+prints() {
+	tap_wanted=$1
+	shift
+	tap_printed=$("$@") || return
+	[ "$tap_printed" = "$tap_wanted" ] && return
+	echo "printed '$tap_printed' instead of '$tap_wanted'"
+	return 1
+}
+
+# refuses TEXT COMMAND...: whether it exits with 2 and its error has TEXT.
+refuses() {
+	tap_text=$1
+	shift
+	status 2 "$@" 2>"$tap_dir/tap-error" >/dev/null || return
+	grep -qF -- "$tap_text" "$tap_dir/tap-error" && return
+	echo "the error has no '$tap_text':"
+	cat "$tap_dir/tap-error"
+	return 1
+}
+
 finish() {
 	echo "1..$tap_count"
 	exit "$((tap_failed > 0))"

@@ -1,0 +1,40 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# Named regions by the shatomic command: creating, listing, removing them, and
+# what it refuses. The backend is that of the environment (SHATOMIC_BACKEND).
+# shellcheck source=tests/tap.sh
+. "${0%/*}/tap.sh"
+
+name=cli-regions-$$
+other=cli-regions-other-$$
+trap 'shatomic rm "$name" "$other" 2>/dev/null; rm -rf "$tap_dir"' EXIT
+
+listed() {
+	shatomic ls | awk -v name="$name" '$1 == name { found = 1 } END { exit !found }'
+}
+
+check "create" shatomic create --size 64K "$name"
+if [ -e /sys/devices/system/node/node0 ]; then
+	check "create on a NUMA node" shatomic create --numa bind:0 "$other"
+	check "remove it" shatomic rm "$other"
+else
+	skip "create on a NUMA node" "this kernel knows no NUMA"
+	skip "remove it" "this kernel knows no NUMA"
+fi
+check "no such policy" refuses "--numa" shatomic create --numa first:0 "$other"
+check "no node" refuses "not numbers" shatomic create --numa bind: "$other"
+check "not a node" refuses "0..63" shatomic create --numa bind:0,64 "$other"
+check "a node that is not there" refuses "numa_nodes" shatomic create --numa interleave:0,63 "$other"
+check "create again is refused" refuses "$name" shatomic create "$name"
+check "ls shows it" listed
+check "info tells its size" sh -c "shatomic info '$name' | grep -q 65536"
+
+check "a bad name is refused" refuses "a/b" shatomic create a/b
+check "a size of nothing is refused" refuses "0" shatomic create --size 0 none-$$
+check "an unknown command is refused" refuses "frobnicate" shatomic frobnicate
+check "an unknown region is refused" refuses "no-such" shatomic info no-such-$$
+
+check "rm" shatomic rm "$name"
+check "the name is gone" refuses "$name" shatomic info "$name"
+check "which rm tells" refuses "$name" shatomic rm "$name"
+finish
