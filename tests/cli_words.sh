@@ -48,6 +48,9 @@ check "store takes its word from a peer" prints 7 shatomic op --peer "$name" --p
 check "and stores it" prints 7 shatomic get "$other" 16
 
 check "an offset outside is refused" refuses "outside" shatomic get "$name" 65536
+check "an offset with a unit is bytes" prints 0 shatomic get "$name" 32K
+check "one that is no number of bytes is refused" refuses "12q" shatomic get "$name" 12q
+check "one of more than 64 bits is refused" refuses "too large" shatomic get "$name" 16777216T
 check "an offset not aligned is refused" refuses "offset 1" shatomic get "$name" 1
 check "a value too large is refused" refuses "256" shatomic set --width 1 "$name" 0 256
 check "junk after a number is refused" refuses "12x" shatomic set "$name" 0 12x

@@ -5,6 +5,7 @@
  */
 #include <ctype.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,43 +33,110 @@ static const char *scan_digits(const char *text, uint64_t *number)
 	return errno || end == text ? NULL : end;
 }
 
-uint64_t parse_number(const char *what, const char *text, uint64_t least,
-		      uint64_t most)
+/* Keep what is wrong with an argument for who has asked. */
+static const char *wrong(const char *format, ...)
 {
-	uint64_t number;
-	const char *end = scan_digits(text, &number);
+	static char sentence[256];
+	va_list arguments;
 
-	if (!end || *end)
-		tool_die("%s: '%s' is not a number that fits 64 bits", what,
-			 text);
-	if (number < least || number > most)
-		tool_die("%s: %s is not in %llu..%llu", what, text,
-			 (unsigned long long)least, (unsigned long long)most);
-	return number;
+	va_start(arguments, format);
+	vsnprintf(sentence, sizeof(sentence), format, arguments);
+	va_end(arguments);
+	return sentence;
 }
 
-size_t parse_size(const char *what, const char *text)
+const char *check_number(const char *text, uint64_t least, uint64_t most,
+			 uint64_t *number)
+{
+	const char *end = scan_digits(text, number);
+
+	if (!end || *end)
+		return wrong("'%s' is not a number that fits 64 bits", text);
+	if (*number < least || *number > most)
+		return wrong("%s is not in %llu..%llu", text,
+			     (unsigned long long)least,
+			     (unsigned long long)most);
+	return NULL;
+}
+
+/* A number, then nothing or a letter for a power of 1024. */
+static const char *check_bytes(const char *text, uint64_t *bytes)
 {
 	static const char suffixes[] = "KMGT";
-	uint64_t number;
-	const char *end = scan_digits(text, &number);
+	const char *end = scan_digits(text, bytes);
 	const char *suffix;
 	unsigned int shift;
 
 	if (!end)
-		tool_die("%s: '%s' is not a size", what, text);
-	if (!number)
-		tool_die("%s: %s is less than 1 byte", what, text);
+		return wrong("'%s' is not a number of bytes", text);
 	if (!*end)
-		return number;
+		return NULL;
 	suffix = strchr(suffixes, toupper((unsigned char)*end));
 	if (!suffix || end[1])
-		tool_die("%s: '%s' is not a size: a number, then nothing, K, M, G or T",
-			 what, text);
+		return wrong("'%s' is not a number of bytes: a number, then nothing, K, M, G or T",
+			     text);
 	shift = 10 * (suffix - suffixes + 1);
-	if (number > SIZE_MAX >> shift)
+	if (*bytes > UINT64_MAX >> shift)
+		return wrong("%s is too large", text);
+	*bytes <<= shift;
+	return NULL;
+}
+
+const char *check_value(const char *text, unsigned int width, uint64_t *value)
+{
+	uint64_t most = UINT64_MAX >> (64 - 8 * width);
+	bool negative = text[0] == '-';
+	uint64_t magnitude;
+	const char *end = scan_digits(text + negative, &magnitude);
+
+	if (!end || *end)
+		return wrong("'%s' is not a number that fits 64 bits", text);
+	if (magnitude > (negative ? most / 2 + 1 : most))
+		return wrong("%s does not fit a width of %u", text, width);
+	*value = (negative ? -magnitude : magnitude) & most;
+	return NULL;
+}
+
+static void die_if_wrong(const char *what, const char *sentence)
+{
+	if (sentence)
+		tool_die("%s: %s", what, sentence);
+}
+
+uint64_t parse_number(const char *what, const char *text, uint64_t least,
+		      uint64_t most)
+{
+	uint64_t number;
+
+	die_if_wrong(what, check_number(text, least, most, &number));
+	return number;
+}
+
+uint64_t parse_value(const char *what, const char *text, unsigned int width)
+{
+	uint64_t value;
+
+	die_if_wrong(what, check_value(text, width, &value));
+	return value;
+}
+
+uint64_t parse_bytes(const char *what, const char *text)
+{
+	uint64_t bytes;
+
+	die_if_wrong(what, check_bytes(text, &bytes));
+	return bytes;
+}
+
+size_t parse_size(const char *what, const char *text)
+{
+	uint64_t size = parse_bytes(what, text);
+
+	if (!size)
+		tool_die("%s: %s is less than 1 byte", what, text);
+	if (size > SIZE_MAX)
 		tool_die("%s: %s is too large", what, text);
-	return number << shift;
+	return size;
 }
 
 unsigned int parse_width(const char *what, const char *text)
@@ -88,22 +156,6 @@ mode_t parse_mode(const char *what, const char *text)
 	if (errno || mode > 0777)
 		tool_die("%s: %s is more than 0777", what, text);
 	return mode;
-}
-
-uint64_t parse_value(const char *what, const char *text, unsigned int width)
-{
-	uint64_t most = UINT64_MAX >> (64 - 8 * width);
-	bool negative = text[0] == '-';
-	uint64_t magnitude;
-	const char *end = scan_digits(text + negative, &magnitude);
-
-	if (!end || *end)
-		tool_die("%s: '%s' is not a number that fits 64 bits", what,
-			 text);
-	if (magnitude > (negative ? most / 2 + 1 : most))
-		tool_die("%s: %s does not fit a width of %u", what, text,
-			 width);
-	return (negative ? -magnitude : magnitude) & most;
 }
 
 void parse_numa(const char *what, const char *text,

@@ -57,18 +57,29 @@ const char *tool_backend_name(enum shatomic_backend backend);
 /* The option --backend; its argp input is an enum shatomic_backend. */
 extern const struct argp tool_backend_argp;
 
+/*
+ * What is wrong with a text, a sentence that stays until the next; or NULL, and
+ * what it says.
+ */
+const char *check_number(const char *text, uint64_t least, uint64_t most,
+			 uint64_t *number);
+/* Decimal or 0x hex, also negative, that fits @width bytes. */
+const char *check_value(const char *text, unsigned int width, uint64_t *value);
+
 /* In each, @what names the argument in the message about a wrong @text. */
 uint64_t parse_number(const char *what, const char *text, uint64_t least,
 		      uint64_t most);
+/* As check_value(). */
+uint64_t parse_value(const char *what, const char *text, unsigned int width);
+/* With K, M, G or T behind it for powers of 1024. */
+uint64_t parse_bytes(const char *what, const char *text);
+/* The same, at least 1. */
 size_t parse_size(const char *what, const char *text);
 unsigned int parse_width(const char *what, const char *text);
 mode_t parse_mode(const char *what, const char *text);
 /* bind: or interleave: and numbers of nodes, set in the options. */
 void parse_numa(const char *what, const char *text,
 		struct shatomic_create_options *options);
-
-/* Decimal or 0x hex, also negative, that fits @width bytes. */
-uint64_t parse_value(const char *what, const char *text, unsigned int width);
 
 /* The commands, see main.c; each returns an enum tool_exit. */
 int command_create(int argc, char **argv);

@@ -77,7 +77,7 @@ static error_t parse_word(int key, char *text, struct argp_state *state)
 		return 0;
 	case KEY_PEER_OFFSET:
 		arguments->peer_offset =
-			parse_number("--peer-offset", text, 0, UINT64_MAX);
+			parse_bytes("--peer-offset", text);
 		return 0;
 	case '0' ... '9':
 		/* getopt took a negative number for an option. */
@@ -117,7 +117,7 @@ static const struct argp_child backend_child[] = {
 
 static uint64_t parse_offset(const char *text)
 {
-	return parse_number("OFFSET", text, 0, UINT64_MAX);
+	return parse_bytes("OFFSET", text);
 }
 
 static void print_word(const struct word_arguments *arguments, uint64_t word)
