@@ -207,6 +207,8 @@ check "standard input, a file" from_file_as_input
 check "standard input, a pipe" from_pipe
 check "verify" shatomic count --verify --jobs 4 "$tap_dir"/in/*
 check "verify in lines" shatomic count --lines --verify --jobs 4 "$tap_dir"/in/*
+check "progress by order" sh -c "shatomic count --progress=always '$tap_dir/in/unended' 2>&1 >/dev/null | grep -q 100%"
+check "no progress on what is no terminal" sh -c "! shatomic count '$tap_dir/in/unended' 2>&1 >/dev/null | grep ."
 check "small batches" shatomic count --verify --batch-rows 1 "$tap_dir/in/unended"
 
 check "a missing file is told, the rest counted" counts_the_rest "$tap_dir/in/missing"

@@ -3,10 +3,10 @@
  * `shatomic count': its command line, and the order in which its parts work.
  */
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "count.h"
+#include "progress.h"
 #include "tool.h"
 
 #define DEFAULT_TOP 10
@@ -20,7 +20,6 @@
 enum {
 	KEY_VERIFY = 256,
 	KEY_BATCH_ROWS,
-	KEY_PROGRESS,
 	KEY_TSV,
 	KEY_PIECE_BYTES,
 	KEY_SLOTS,
@@ -32,17 +31,6 @@ struct count_arguments {
 	size_t name_count;
 	bool top_given;
 };
-
-static bool parse_progress(const char *text)
-{
-	if (!strcmp(text, "always"))
-		return true;
-	if (!strcmp(text, "never"))
-		return false;
-	if (strcmp(text, "auto"))
-		tool_die("--progress: '%s' is not auto, always or never", text);
-	return isatty(STDERR_FILENO);
-}
 
 static void parse_top(struct count_arguments *arguments, const char *text)
 {
@@ -60,6 +48,7 @@ static error_t parse_count(int key, char *text, struct argp_state *state)
 	switch (key) {
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &options->backend;
+		state->child_inputs[1] = &options->progress;
 		return 0;
 	case 'w':
 		options->unit = COUNT_WORDS;
@@ -82,9 +71,6 @@ static error_t parse_count(int key, char *text, struct argp_state *state)
 	case KEY_BATCH_ROWS:
 		options->batch_rows = parse_number("--batch-rows", text, 1,
 						   MOST_BATCH_ROWS);
-		return 0;
-	case KEY_PROGRESS:
-		options->progress = parse_progress(text);
 		return 0;
 	case KEY_TSV:
 		options->tsv = true;
@@ -110,8 +96,9 @@ static error_t parse_count(int key, char *text, struct argp_state *state)
 	}
 }
 
-static const struct argp_child backend_child[] = {
+static const struct argp_child children[] = {
 	{ &tool_backend_argp, 0, NULL, 2 },
+	{ &progress_argp, 0, NULL, 1 },
 	{ 0 },
 };
 
@@ -128,8 +115,6 @@ static const struct argp_option count_options[] = {
 	{ "verify", KEY_VERIFY, NULL, 0,
 	  "Count again in one process and compare; exit status 1 if it differs",
 	  1 },
-	{ "progress", KEY_PROGRESS, "WHEN", 0,
-	  "Show progress: always, never, or auto (default: on a terminal)", 1 },
 	{ "batch-rows", KEY_BATCH_ROWS, "N", 0,
 	  "Rows in a batch (default 4096)", 2 },
 	/* For tests: borders and growth without large files. */
@@ -143,7 +128,7 @@ static const struct argp count_argp = {
 	.parser = parse_count,
 	.args_doc = "FILE...",
 	.doc = "Count the distinct words, lines or bytes of files by many processes that share one hash table. FILE `-' is standard input.",
-	.children = backend_child,
+	.children = children,
 };
 
 /* A second count needs a second look at every file. */
@@ -185,7 +170,6 @@ int command_count(int argc, char **argv)
 			.batch_rows = DEFAULT_BATCH_ROWS,
 			.piece_bytes = DEFAULT_PIECE_BYTES,
 			.jobs = sysconf(_SC_NPROCESSORS_ONLN),
-			.progress = parse_progress("auto"),
 		},
 	};
 	struct count_result result = { 0 };

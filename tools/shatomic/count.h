@@ -292,19 +292,6 @@ int count_coordinate(const struct count_options *options,
 		     const struct count_input *input,
 		     struct count_result *result);
 
-struct count_progress {
-	uint64_t bytes_total; /* 0 when not known */
-	double started;
-	bool enabled;
-	bool shown;
-};
-
-/* Seconds on a clock that only goes forward. */
-double count_now(void);
-
-void count_progress_show(struct count_progress *progress, uint64_t bytes);
-void count_progress_erase(struct count_progress *progress);
-
 /* A token and how often it is there in all generations. */
 struct count_total {
 	const unsigned char *bytes;

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "count.h"
+#include "progress.h"
 #include "tool.h"
 
 /* The first generation has a slot for each so many bytes of input... */
@@ -55,7 +56,7 @@ struct coordinator {
 	const struct count_options *options;
 	const struct count_input *input;
 	struct count_result *result;
-	struct count_progress progress;
+	struct progress progress;
 	struct link *links;
 	unsigned int running;
 	int signals;
@@ -77,7 +78,7 @@ static int add_generation(struct coordinator *coordinator, uint64_t slots,
 	struct count_result *result = coordinator->result;
 	uint64_t bytes = slots * sizeof(struct count_slot) + arena_bytes;
 
-	count_progress_erase(&coordinator->progress);
+	progress_erase(&coordinator->progress);
 	if (result->table_count == COUNT_GENERATIONS ||
 	    bytes >> COUNT_TAG_SHIFT) {
 		tool_complain("the table cannot grow any further");
@@ -167,7 +168,7 @@ static int reap(struct coordinator *coordinator, struct link *link)
 	coordinator->running--;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == TOOL_OK)
 		return 0;
-	count_progress_erase(&coordinator->progress);
+	progress_erase(&coordinator->progress);
 	if (WIFSIGNALED(status))
 		tool_complain("worker %d was killed by signal %d; counts would be incomplete",
 			      link->pid, WTERMSIG(status));
@@ -186,7 +187,7 @@ static int serve(struct coordinator *coordinator, struct link *link)
 		return reap(coordinator, link);
 	if (message.type == COUNT_WANT_GENERATION)
 		return give_generation(coordinator, link, &message);
-	count_progress_erase(&coordinator->progress);
+	progress_erase(&coordinator->progress);
 	tool_complain("%.*s", (int)sizeof(message.text), message.text);
 	return -ECANCELED;
 }
@@ -195,7 +196,7 @@ static void show_progress(struct coordinator *coordinator)
 {
 	struct count_header *header = coordinator->result->tables[0].header;
 
-	count_progress_show(&coordinator->progress,
+	progress_show(&coordinator->progress,
 			    shatomic_get_u64(&header->bytes_read.value));
 }
 
@@ -354,14 +355,11 @@ int count_coordinate(const struct count_options *options,
 		.options = options,
 		.input = input,
 		.result = result,
-		.progress = {
-			.bytes_total = input->streams ? 0 : input->known_bytes,
-			.started = count_now(),
-			.enabled = options->progress,
-		},
 	};
 	int error;
 
+	progress_begin(&coordinator.progress, options->progress,
+		       input->streams ? 0 : input->known_bytes);
 	result->workers = choose_workers(options, input);
 	coordinator.links = tool_realloc(NULL, result->workers,
 					 sizeof(*coordinator.links));
@@ -374,9 +372,9 @@ int count_coordinate(const struct count_options *options,
 	if (!error)
 		error = serve_all(&coordinator);
 	kill_all(&coordinator);
-	count_progress_erase(&coordinator.progress);
+	progress_erase(&coordinator.progress);
 	unblock_signals(&coordinator);
 	free(coordinator.links);
-	result->seconds = count_now() - coordinator.progress.started;
+	result->seconds = tool_now() - coordinator.progress.started;
 	return error ? TOOL_TROUBLE : TOOL_OK;
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "tool.h"
 
@@ -74,6 +75,14 @@ int tool_flush_stdout(void)
 		return TOOL_OK;
 	tool_complain("standard output: %s", strerror(errno));
 	return TOOL_TROUBLE;
+}
+
+double tool_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec + now.tv_nsec / 1e9;
 }
 
 struct shatomic_region *tool_open(enum shatomic_backend backend,

@@ -42,6 +42,9 @@ void *tool_realloc(void *memory, size_t count, size_t size);
 /* Write out standard output; TOOL_TROUBLE and a message if that fails. */
 int tool_flush_stdout(void);
 
+/* Seconds on a clock that only goes forward. */
+double tool_now(void);
+
 /* A handle to a named region, or the end. */
 struct shatomic_region *tool_open(enum shatomic_backend backend,
 				  const char *name, unsigned int flags);
