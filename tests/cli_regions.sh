@@ -27,7 +27,7 @@ check "not a node" refuses "0..63" shatomic create --numa bind:0,64 "$other"
 check "a node that is not there" refuses "numa_nodes" shatomic create --numa interleave:0,63 "$other"
 check "create again is refused" refuses "$name" shatomic create "$name"
 check "ls shows it" listed
-check "info tells its size" sh -c "shatomic info '$name' | grep -q 65536"
+check "info tells its size" sh -c "shatomic info '$name' | grep -q 64K"
 
 check "a bad name is refused" refuses "a/b" shatomic create a/b
 check "a size of nothing is refused" refuses "0" shatomic create --size 0 none-$$

@@ -107,3 +107,15 @@ const char *tool_backend_name(enum shatomic_backend backend)
 	}
 	return "auto";
 }
+
+const char *tool_row_status_name(unsigned int status)
+{
+	switch (status) {
+	case SHATOMIC_ROW_DONE:
+		return "done";
+	case SHATOMIC_ROW_COMPARE_FAILED:
+		return "compare_failed";
+	default:
+		return "not_run";
+	}
+}

@@ -57,6 +57,9 @@ char *tool_help(int key, const char *text, void (*print)(FILE *stream));
 
 const char *tool_backend_name(enum shatomic_backend backend);
 
+/* What enum shatomic_row_status is called in what commands print. */
+const char *tool_row_status_name(unsigned int status);
+
 /* The option --backend; its argp input is an enum shatomic_backend. */
 extern const struct argp tool_backend_argp;
 

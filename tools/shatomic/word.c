@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "table.h"
 #include "tool.h"
 
 /* Rows that get asks for at a time. */
@@ -26,6 +27,7 @@ enum {
  * @backend: Where the regions are.
  * @width: Width of a word in bytes.
  * @hex: Whether to print in hexadecimal.
+ * @json: Whether to print lines of JSON.
  * @count: How many words to get.
  * @peer: Name of the peer region, or NULL.
  * @peer_offset: Offset in the peer region.
@@ -38,6 +40,7 @@ struct word_arguments {
 	enum shatomic_backend backend;
 	unsigned int width;
 	bool hex;
+	bool json;
 	uint64_t count;
 	const char *peer;
 	uint64_t peer_offset;
@@ -95,8 +98,25 @@ static error_t parse_word(int key, char *text, struct argp_state *state)
 	}
 }
 
+/* The same for the commands that print, which have print_children. */
+static error_t parse_printed_word(int key, char *text, struct argp_state *state)
+{
+	struct word_arguments *arguments = state->input;
+
+	if (key == ARGP_KEY_INIT)
+		state->child_inputs[1] = &arguments->json;
+	return parse_word(key, text, state);
+}
+
 static const struct argp_child backend_child[] = {
 	{ &tool_backend_argp, 0, NULL, 0 },
+	{ 0 },
+};
+
+/* Of the commands that print. */
+static const struct argp_child print_children[] = {
+	{ &tool_backend_argp, 0, NULL, 0 },
+	{ &json_argp, 0, NULL, 0 },
 	{ 0 },
 };
 
@@ -120,12 +140,42 @@ static uint64_t parse_offset(const char *text)
 	return parse_bytes("OFFSET", text);
 }
 
+/* Hexadecimal has no form in JSON but that of text. */
+static void add_word(const struct word_arguments *arguments,
+		     struct json_object *object, const char *key, uint64_t word)
+{
+	char text[32];
+
+	if (!arguments->hex) {
+		add_number(object, key, word);
+		return;
+	}
+	snprintf(text, sizeof(text), "0x%0*" PRIx64, 2 * (int)arguments->width,
+		 word);
+	add_text(object, key, text);
+}
+
 static void print_word(const struct word_arguments *arguments, uint64_t word)
 {
 	if (arguments->hex)
 		printf("0x%0*" PRIx64 "\n", 2 * (int)arguments->width, word);
 	else
 		printf("%" PRIu64 "\n", word);
+}
+
+static void print_word_at(const struct word_arguments *arguments,
+			  uint64_t offset, uint64_t word)
+{
+	struct json_object *line;
+
+	if (!arguments->json) {
+		print_word(arguments, word);
+		return;
+	}
+	line = new_object();
+	add_number(line, "offset", offset);
+	add_word(arguments, line, "value", word);
+	print_json_line(line);
 }
 
 static void run_batch(struct shatomic_region *region, const char *name,
@@ -153,7 +203,7 @@ static void get_words(struct shatomic_region *region,
 		offsets[i] = offset + i * arguments->width;
 	run_batch(region, arguments->positions[0], &batch);
 	for (uint64_t i = 0; i < count; i++)
-		print_word(arguments, results[i]);
+		print_word_at(arguments, offsets[i], results[i]);
 }
 
 /* So that get prints either all that it was asked for or nothing. */
@@ -185,10 +235,10 @@ int command_get(int argc, char **argv)
 	};
 	static const struct argp argp = {
 		.options = option_list,
-		.parser = parse_word,
-		.args_doc = "NAME OFFSET",
+		.parser = parse_printed_word,
+		.args_doc = "REGION OFFSET",
 		.doc = "Print words of a region, each read atomically.",
-		.children = backend_child,
+		.children = print_children,
 	};
 	struct word_arguments arguments = {
 		.width = 8, .count = 1, .least = 2, .most = 2,
@@ -223,7 +273,7 @@ int command_set(int argc, char **argv)
 	static const struct argp argp = {
 		.options = option_list,
 		.parser = parse_word,
-		.args_doc = "NAME OFFSET VALUE",
+		.args_doc = "REGION OFFSET VALUE",
 		.doc = "Set a word of a region. VALUE is decimal or 0x hexadecimal, and may be negative.",
 		.children = backend_child,
 	};
@@ -295,6 +345,21 @@ static void parse_values(const struct word_arguments *arguments, int needs,
 	}
 }
 
+static void print_result(const struct word_arguments *arguments,
+			 uint64_t result, unsigned int row_status)
+{
+	struct json_object *line;
+
+	if (!arguments->json) {
+		print_word(arguments, result);
+		return;
+	}
+	line = new_object();
+	add_word(arguments, line, "result", result);
+	add_text(line, "status", tool_row_status_name(row_status));
+	print_json_line(line);
+}
+
 /* compare_and_set_value tells by its status, as its result is a value. */
 static int run_op(const struct word_arguments *arguments, unsigned int op,
 		  int needs)
@@ -330,7 +395,7 @@ static int run_op(const struct word_arguments *arguments, unsigned int op,
 		batch.peer_offsets = &arguments->peer_offset;
 	}
 	run_batch(region, name, &batch);
-	print_word(arguments, result);
+	print_result(arguments, result, row_status);
 	shatomic_close(peer);
 	shatomic_close(region);
 	return row_status == SHATOMIC_ROW_COMPARE_FAILED ? TOOL_DIFFERED :
@@ -355,7 +420,7 @@ int command_op(int argc, char **argv)
 {
 	static const struct argp_option option_list[] = {
 		WIDTH_OPTION,
-		{ "peer", KEY_PEER, "NAME", 0,
+		{ "peer", KEY_PEER, "REGION", 0,
 		  "Region that the operation's other word is in", 0 },
 		{ "peer-offset", KEY_PEER_OFFSET, "N", 0,
 		  "Offset of the other word (default 0)", 0 },
@@ -365,10 +430,10 @@ int command_op(int argc, char **argv)
 	};
 	static const struct argp argp = {
 		.options = option_list,
-		.parser = parse_word,
-		.args_doc = "NAME OPERATION OFFSET [OPERAND] [COMPARAND] [MASK] [COMPARAND-MASK]",
+		.parser = parse_printed_word,
+		.args_doc = "REGION OPERATION OFFSET [OPERAND] [COMPARAND] [MASK] [COMPARAND-MASK]",
 		.doc = "Run one atomic operation and print its result. The exit status is 1 when a comparison did not hold.\v",
-		.children = backend_child,
+		.children = print_children,
 		.help_filter = append_operations,
 	};
 	struct word_arguments arguments = {
