@@ -30,6 +30,7 @@ static const struct command commands[] = {
 	COMMAND(get, "print words of a region"),
 	COMMAND(set, "set a word of a region"),
 	COMMAND(op, "run one atomic operation on a region"),
+	COMMAND(batch, "run many atomic operations, rows of a file"),
 	COMMAND(rm, "remove names; memory stays for those who have it open"),
 	COMMAND(count, "count words, lines or bytes of files by many processes"),
 	COMMAND(top, "show what runs on all regions, over and over"),

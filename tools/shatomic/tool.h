@@ -95,6 +95,7 @@ int command_rm(int argc, char **argv);
 int command_get(int argc, char **argv);
 int command_set(int argc, char **argv);
 int command_op(int argc, char **argv);
+int command_batch(int argc, char **argv);
 int command_count(int argc, char **argv);
 int command_top(int argc, char **argv);
 
