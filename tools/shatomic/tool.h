@@ -96,6 +96,9 @@ int command_get(int argc, char **argv);
 int command_set(int argc, char **argv);
 int command_op(int argc, char **argv);
 int command_batch(int argc, char **argv);
+int command_dump(int argc, char **argv);
+int command_load(int argc, char **argv);
+int command_sync(int argc, char **argv);
 int command_count(int argc, char **argv);
 int command_top(int argc, char **argv);
 
