@@ -11,8 +11,8 @@
 
 #include "batch_rows.h"
 #include "progress.h"
-#include "table.h"
 #include "tool.h"
+#include "word_form.h"
 
 #define DEFAULT_BATCH_ROWS 65536
 #define MOST_BATCH_ROWS (1ULL << 24)
@@ -36,9 +36,8 @@ enum {
 /**
  * struct batch_arguments - The command line
  * @defaults: Where regions are, and what rows have that do not say.
- * @json: Whether rows and results are lines of JSON.
+ * @form: How results are printed; rows are JSON when they are.
  * @progress: Whether progress is shown.
- * @hex: Whether results are hexadecimal.
  * @local: Whether batches run in this process.
  * @flags: enum shatomic_batch_flags
  * @parallelism: Most CPUs, 0 to choose.
@@ -48,9 +47,8 @@ enum {
  */
 struct batch_arguments {
 	struct batch_defaults defaults;
-	bool json;
+	struct word_form form;
 	bool progress;
-	bool hex;
 	bool local;
 	unsigned int flags;
 	unsigned int parallelism;
@@ -113,10 +111,10 @@ static error_t parse_batch(int key, char *text, struct argp_state *state)
 						     MOST_BATCH_ROWS);
 		return 0;
 	case KEY_HEX:
-		arguments->hex = true;
+		arguments->form.hex = true;
 		return 0;
 	case 'J':
-		arguments->json = true;
+		arguments->form.json = true;
 		return 0;
 	case ARGP_KEY_ARG:
 		if (state->arg_num > 1)
@@ -287,36 +285,22 @@ static bool run(struct runner *runner)
 	return false;
 }
 
-static void print_json_row(const struct runner *runner, uint64_t row,
-			   const char *status)
-{
-	struct json_object *line = new_object();
-	char text[32];
-
-	if (runner->arguments->hex) {
-		snprintf(text, sizeof(text), "0x%0*" PRIx64,
-			 2 * runner->rows.widths[row], runner->rows.results[row]);
-		add_text(line, "result", text);
-	} else {
-		add_number(line, "result", runner->rows.results[row]);
-	}
-	add_text(line, "status", status);
-	print_json_line(line);
-}
-
 static void print_row(struct runner *runner, uint64_t row)
 {
-	const char *status = tool_row_status_name(runner->rows.statuses[row]);
+	const struct batch_rows *rows = &runner->rows;
+	const struct word_form *form = &runner->arguments->form;
+	char text[WORD_TEXT_SIZE];
 
-	if (runner->rows.statuses[row] == SHATOMIC_ROW_COMPARE_FAILED)
+	if (rows->statuses[row] == SHATOMIC_ROW_COMPARE_FAILED)
 		runner->compare_failed = true;
-	if (runner->arguments->json)
-		print_json_row(runner, row, status);
-	else if (runner->arguments->hex)
-		printf("0x%0*" PRIx64 ",%s\n", 2 * runner->rows.widths[row],
-		       runner->rows.results[row], status);
+	if (form->json)
+		print_json_result(form, rows->widths[row], rows->results[row],
+				  rows->statuses[row]);
 	else
-		printf("%" PRIu64 ",%s\n", runner->rows.results[row], status);
+		printf("%s,%s\n",
+		       word_text(form, rows->widths[row], rows->results[row],
+				 text),
+		       tool_row_status_name(rows->statuses[row]));
 }
 
 static bool print_rows(struct runner *runner)
@@ -352,7 +336,7 @@ static int run_all(struct runner *runner)
 
 	progress_begin(&progress, runner->arguments->progress,
 		       input_size(runner));
-	if (!runner->arguments->json)
+	if (!runner->arguments->form.json)
 		puts("result,status");
 	while (good) {
 		good = fill(runner);
@@ -382,7 +366,7 @@ int command_batch(int argc, char **argv)
 	if (batch_open(arguments.defaults.backend, arguments.name,
 		       &runner.region))
 		tool_die("%s: %s", arguments.name, shatomic_error());
-	batch_input_open(&runner.input, arguments.path, arguments.json);
+	batch_input_open(&runner.input, arguments.path, arguments.form.json);
 	batch_rows_init(&runner.rows, &arguments.defaults,
 			arguments.batch_rows);
 	status = run_all(&runner);

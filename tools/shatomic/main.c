@@ -34,6 +34,7 @@ static const struct command commands[] = {
 	COMMAND(dump, "write a region to a file"),
 	COMMAND(load, "copy a file into a region"),
 	COMMAND(sync, "write a region to its place in a file"),
+	COMMAND(watch, "wait until a word of a region changes"),
 	COMMAND(rm, "remove names; memory stays for those who have it open"),
 	COMMAND(count, "count words, lines or bytes of files by many processes"),
 	COMMAND(top, "show what runs on all regions, over and over"),

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The commands that are about words of a region: get, set, op.
+ * The commands that are about words of a region as they are: get, set, op.
  */
-#include <inttypes.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "table.h"
 #include "tool.h"
+#include "word_form.h"
 
 /* Rows that get asks for at a time. */
 #define GET_ROWS 4096
@@ -20,14 +21,15 @@ enum {
 	KEY_HEX = 256,
 	KEY_PEER,
 	KEY_PEER_OFFSET,
+	KEY_WAKE,
 };
 
 /**
  * struct word_arguments - Arguments of get, set and op
  * @backend: Where the regions are.
  * @width: Width of a word in bytes.
- * @hex: Whether to print in hexadecimal.
- * @json: Whether to print lines of JSON.
+ * @form: How to print words.
+ * @wake: Whether to wake who waits for the word.
  * @count: How many words to get.
  * @peer: Name of the peer region, or NULL.
  * @peer_offset: Offset in the peer region.
@@ -39,8 +41,8 @@ enum {
 struct word_arguments {
 	enum shatomic_backend backend;
 	unsigned int width;
-	bool hex;
-	bool json;
+	struct word_form form;
+	bool wake;
 	uint64_t count;
 	const char *peer;
 	uint64_t peer_offset;
@@ -73,7 +75,7 @@ static error_t parse_word(int key, char *text, struct argp_state *state)
 		arguments->count = parse_number("--count", text, 1, UINT64_MAX);
 		return 0;
 	case KEY_HEX:
-		arguments->hex = true;
+		arguments->form.hex = true;
 		return 0;
 	case KEY_PEER:
 		arguments->peer = text;
@@ -81,6 +83,9 @@ static error_t parse_word(int key, char *text, struct argp_state *state)
 	case KEY_PEER_OFFSET:
 		arguments->peer_offset =
 			parse_bytes("--peer-offset", text);
+		return 0;
+	case KEY_WAKE:
+		arguments->wake = true;
 		return 0;
 	case '0' ... '9':
 		/* getopt took a negative number for an option. */
@@ -104,7 +109,7 @@ static error_t parse_printed_word(int key, char *text, struct argp_state *state)
 	struct word_arguments *arguments = state->input;
 
 	if (key == ARGP_KEY_INIT)
-		state->child_inputs[1] = &arguments->json;
+		state->child_inputs[1] = &arguments->form.json;
 	return parse_word(key, text, state);
 }
 
@@ -125,6 +130,10 @@ static const struct argp_child print_children[] = {
 
 #define HEX_OPTION { "hex", KEY_HEX, NULL, 0, "Print in hexadecimal", 0 }
 
+#define WAKE_OPTION                                                            \
+	{ "wake", KEY_WAKE, NULL, 0,                                           \
+	  "Wake who waits for the word, as `shatomic watch' does", 0 }
+
 #define DIGIT_OPTION(digit)                                                    \
 	{ NULL, digit, "", OPTION_HIDDEN | OPTION_ARG_OPTIONAL, NULL, 0 }
 
@@ -140,49 +149,20 @@ static uint64_t parse_offset(const char *text)
 	return parse_bytes("OFFSET", text);
 }
 
-/* Hexadecimal has no form in JSON but that of text. */
-static void add_word(const struct word_arguments *arguments,
-		     struct json_object *object, const char *key, uint64_t word)
-{
-	char text[32];
-
-	if (!arguments->hex) {
-		add_number(object, key, word);
-		return;
-	}
-	snprintf(text, sizeof(text), "0x%0*" PRIx64, 2 * (int)arguments->width,
-		 word);
-	add_text(object, key, text);
-}
-
-static void print_word(const struct word_arguments *arguments, uint64_t word)
-{
-	if (arguments->hex)
-		printf("0x%0*" PRIx64 "\n", 2 * (int)arguments->width, word);
-	else
-		printf("%" PRIu64 "\n", word);
-}
-
-static void print_word_at(const struct word_arguments *arguments,
-			  uint64_t offset, uint64_t word)
-{
-	struct json_object *line;
-
-	if (!arguments->json) {
-		print_word(arguments, word);
-		return;
-	}
-	line = new_object();
-	add_number(line, "offset", offset);
-	add_word(arguments, line, "value", word);
-	print_json_line(line);
-}
-
 static void run_batch(struct shatomic_region *region, const char *name,
 		      struct shatomic_batch *batch)
 {
 	if (shatomic_batch_run(region, batch))
 		tool_die("%s: %s", name, shatomic_error());
+}
+
+static void wake_if_wanted(const struct shatomic_region *region,
+			   const struct word_arguments *arguments,
+			   uint64_t offset)
+{
+	if (arguments->wake && shatomic_wake(region, offset, arguments->width,
+					     INT_MAX) < 0)
+		tool_die("%s: %s", arguments->positions[0], shatomic_error());
 }
 
 static void get_words(struct shatomic_region *region,
@@ -203,7 +183,8 @@ static void get_words(struct shatomic_region *region,
 		offsets[i] = offset + i * arguments->width;
 	run_batch(region, arguments->positions[0], &batch);
 	for (uint64_t i = 0; i < count; i++)
-		print_word_at(arguments, offsets[i], results[i]);
+		print_word(&arguments->form, arguments->width, offsets[i],
+			   results[i]);
 }
 
 /* So that get prints either all that it was asked for or nothing. */
@@ -267,6 +248,7 @@ int command_set(int argc, char **argv)
 {
 	static const struct argp_option option_list[] = {
 		WIDTH_OPTION,
+		WAKE_OPTION,
 		NEGATIVE_NUMBERS,
 		{ 0 },
 	};
@@ -293,6 +275,7 @@ int command_set(int argc, char **argv)
 			  .offsets = &offset,
 			  .operands = &value,
 		  });
+	wake_if_wanted(region, &arguments, offset);
 	shatomic_close(region);
 	return TOOL_OK;
 }
@@ -345,21 +328,6 @@ static void parse_values(const struct word_arguments *arguments, int needs,
 	}
 }
 
-static void print_result(const struct word_arguments *arguments,
-			 uint64_t result, unsigned int row_status)
-{
-	struct json_object *line;
-
-	if (!arguments->json) {
-		print_word(arguments, result);
-		return;
-	}
-	line = new_object();
-	add_word(arguments, line, "result", result);
-	add_text(line, "status", tool_row_status_name(row_status));
-	print_json_line(line);
-}
-
 /* compare_and_set_value tells by its status, as its result is a value. */
 static int run_op(const struct word_arguments *arguments, unsigned int op,
 		  int needs)
@@ -395,7 +363,12 @@ static int run_op(const struct word_arguments *arguments, unsigned int op,
 		batch.peer_offsets = &arguments->peer_offset;
 	}
 	run_batch(region, name, &batch);
-	print_result(arguments, result, row_status);
+	wake_if_wanted(region, arguments, offset);
+	if (arguments->form.json)
+		print_json_result(&arguments->form, arguments->width, result,
+				  row_status);
+	else
+		print_word(&arguments->form, arguments->width, offset, result);
 	shatomic_close(peer);
 	shatomic_close(region);
 	return row_status == SHATOMIC_ROW_COMPARE_FAILED ? TOOL_DIFFERED :
@@ -425,6 +398,7 @@ int command_op(int argc, char **argv)
 		{ "peer-offset", KEY_PEER_OFFSET, "N", 0,
 		  "Offset of the other word (default 0)", 0 },
 		HEX_OPTION,
+		WAKE_OPTION,
 		NEGATIVE_NUMBERS,
 		{ 0 },
 	};
