@@ -36,6 +36,7 @@ static const struct command commands[] = {
 	COMMAND(sync, "write a region to its place in a file"),
 	COMMAND(watch, "wait until a word of a region changes"),
 	COMMAND(rm, "remove names; memory stays for those who have it open"),
+	COMMAND(bench, "measure batches against the plain loop on this machine"),
 	COMMAND(count, "count words, lines or bytes of files by many processes"),
 	COMMAND(top, "show what runs on all regions, over and over"),
 	COMMAND(help, "show this help, or that of a command"),

@@ -108,6 +108,11 @@ static const char *show(const struct output *output,
 		return "-";
 	if (json_object_is_type(member, json_type_boolean))
 		return json_object_get_boolean(member) ? "yes" : "no";
+	if (column->kind == COLUMN_REAL) {
+		snprintf(cell, CELL_SIZE, "%.2f",
+			 json_object_get_double(member));
+		return cell;
+	}
 	if (column->kind != COLUMN_SIZE || output->bytes)
 		return json_object_get_string(member);
 	write_size(cell, json_object_get_uint64(member));
@@ -131,12 +136,18 @@ static int column_width(const struct output *output,
 	return width;
 }
 
+static bool is_to_the_right(enum column_kind kind)
+{
+	return kind == COLUMN_NUMBER || kind == COLUMN_REAL ||
+	       kind == COLUMN_SIZE;
+}
+
 /* Nothing stands behind the last column, so it needs no blanks. */
 static void print_cell(const struct column *column, const char *text, int width)
 {
 	bool is_last = !column[1].key;
 
-	if (column->kind == COLUMN_NUMBER || column->kind == COLUMN_SIZE)
+	if (is_to_the_right(column->kind))
 		printf("%*s", width, text);
 	else
 		printf("%-*s", is_last ? 0 : width, text);
@@ -264,8 +275,11 @@ void add_number(struct json_object *object, const char *key, uint64_t number)
 
 void add_real(struct json_object *object, const char *key, double number)
 {
+	char text[CELL_SIZE];
+
+	snprintf(text, sizeof(text), "%.3f", number);
 	json_object_object_add(object, key,
-			       checked(json_object_new_double(number)));
+			       checked(json_object_new_double_s(number, text)));
 }
 
 void add_truth(struct json_object *object, const char *key, bool truth)

@@ -32,12 +32,14 @@ extern const struct argp json_argp;
  * enum column_kind - How a column of a table shows values
  * @COLUMN_TEXT: As they are, to the left.
  * @COLUMN_NUMBER: As they are, to the right.
+ * @COLUMN_REAL: With two digits after the point, to the right.
  * @COLUMN_SIZE: In units that people read, to the right.
  * @COLUMN_STATE: As text, in the colour of good or bad on a terminal.
  */
 enum column_kind {
 	COLUMN_TEXT,
 	COLUMN_NUMBER,
+	COLUMN_REAL,
 	COLUMN_SIZE,
 	COLUMN_STATE,
 };

@@ -100,6 +100,7 @@ int command_dump(int argc, char **argv);
 int command_load(int argc, char **argv);
 int command_sync(int argc, char **argv);
 int command_watch(int argc, char **argv);
+int command_bench(int argc, char **argv);
 int command_count(int argc, char **argv);
 int command_top(int argc, char **argv);
 
