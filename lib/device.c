@@ -68,16 +68,19 @@ static int fail_taken(const char *name)
 }
 
 static int fail_create(int err, const struct shatomic_create_options *options,
-		       unsigned int limit)
+		       const struct shatomic_ioc_create *arg)
 {
 	unsigned long long length = options->length;
+	char text[SHATOMIC_LIMIT_TEXT_SIZE];
 
 	if (err == EEXIST)
 		return fail_taken(options->name);
-	if ((err == EPERM || err == ENOMEM) && limit) {
-		char text[SHATOMIC_LIMIT_TEXT_SIZE];
-
-		shatomic_limit_text(limit, text);
+	if (err == EINVAL && arg->error_field == SHATOMIC_FIELD_REGION_SIZE)
+		return shatomic_fail(err,
+				     "length %llu is more than any region can have",
+				     length);
+	if ((err == EPERM || err == ENOMEM) && arg->limit) {
+		shatomic_limit_text(arg->limit, text);
 		return shatomic_fail(err,
 				     "length %llu%s is refused by a limit: %s",
 				     length,
@@ -153,7 +156,7 @@ static int create(const struct shatomic_create_options *options,
 		return device;
 	err = device_ioctl(device, SHATOMIC_IOC_CREATE, &arg);
 	if (err)
-		return fail_create(err, options, arg.limit);
+		return fail_create(err, options, &arg);
 	region->fd = arg.fd;
 	return attach(region);
 }

@@ -73,6 +73,18 @@ TEST_F(limit_text, locked_memory)
 	EXPECT_EQ(0, wait_child(child));
 }
 
+TEST_F(limit_text, length_that_no_region_can_have)
+{
+	struct shatomic_create_options options = {
+		.length = 1ULL << 40, .backend = SHATOMIC_BACKEND_DEVICE,
+	};
+	struct shatomic_region *region;
+
+	EXPECT_EQ(-EINVAL, shatomic_create(&options, &region));
+	EXPECT_NE(NULL, strstr(shatomic_error(), "length 1099511627776"));
+	EXPECT_NE(NULL, strstr(shatomic_error(), "more than any region"));
+}
+
 TEST_F(limit_text, batches_of_a_user)
 {
 	struct shatomic_create_options options = {
