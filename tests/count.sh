@@ -141,16 +141,16 @@ unreadable_is_refused() {
 	[ -c /dev/shatomic ] && chmod 666 /dev/shatomic
 	chmod 755 "$tap_dir" "$tap_dir/in"
 	complains "unreadable: Permission denied" \
-		as_nobody "$tap_dir/shatomic" count "$tap_dir/in/unreadable" "$tap_dir/in/unended"
+		not_as_root "$tap_dir/shatomic" count "$tap_dir/in/unreadable" "$tap_dir/in/unended"
 	unreadable_status=$?
 	[ -c /dev/shatomic ] && chmod 600 /dev/shatomic
 	grep -q '^tokens: *5$' "$tap_dir/out" && return "$unreadable_status"
 }
 
 # A file's mode keeps out anybody but root.
-as_nobody() {
+not_as_root() {
 	if [ "$(id -u)" -eq 0 ]; then
-		su -s /bin/sh nobody -c "SHATOMIC_BACKEND='$SHATOMIC_BACKEND' $*"
+		as_nobody "$*"
 	else
 		"$@"
 	fi

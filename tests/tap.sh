@@ -57,6 +57,12 @@ refuses() {
 	return 1
 }
 
+# as_nobody COMMAND: by a shell of that user, for which we must be root. What it
+# runs must lie where that user may go.
+as_nobody() {
+	su -s /bin/sh nobody -c "SHATOMIC_BACKEND='$SHATOMIC_BACKEND'; export SHATOMIC_BACKEND; $1"
+}
+
 finish() {
 	echo "1..$tap_count"
 	exit "$((tap_failed > 0))"

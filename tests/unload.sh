@@ -13,6 +13,7 @@ check "the module unloads" rmmod shatomic
 check "the device node is gone" test ! -e /dev/shatomic
 check "and so is its directory in debugfs" test ! -e /sys/kernel/debug/shatomic
 check "shatomic top says what is missing" sh -c "shatomic top 2>&1 | grep -q 'modprobe shatomic'"
+check "the doctor tells" sh -c "shatomic doctor --backend device | grep -q '^module  *no  *not loaded'"
 check "it loads again" insmod "$module"
 check "the device node is back" test -c /dev/shatomic
 

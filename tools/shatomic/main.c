@@ -39,6 +39,7 @@ static const struct command commands[] = {
 	COMMAND(bench, "measure batches against the plain loop on this machine"),
 	COMMAND(count, "count words, lines or bytes of files by many processes"),
 	COMMAND(top, "show what runs on all regions, over and over"),
+	COMMAND(doctor, "tell what works here, and what to do about the rest"),
 	COMMAND(help, "show this help, or that of a command"),
 };
 

@@ -17,8 +17,12 @@
 
 #define COLUMN_GAP 2
 
+#define RED "\033[31m"
+#define GREEN "\033[32m"
+#define COLOUR_END "\033[0m"
+
 /* Room for a size such as 1023.9G or a number of 64 bits. */
-#define CELL_SIZE 32
+#define CELL_SIZE SIZE_TEXT_SIZE
 
 static error_t parse_json(int key, char *text, struct argp_state *state)
 {
@@ -79,8 +83,7 @@ static bool wants_colour(void)
 	       strcmp(terminal, "dumb");
 }
 
-/* Exact where it is a whole number of a unit, else rounded to a tenth. */
-static void write_size(char cell[CELL_SIZE], uint64_t bytes)
+const char *size_text(uint64_t bytes, char text[SIZE_TEXT_SIZE])
 {
 	static const char units[] = "KMGTPE";
 	double value = bytes;
@@ -89,11 +92,13 @@ static void write_size(char cell[CELL_SIZE], uint64_t bytes)
 	for (; value >= 1024 && units[unit + 1]; unit++)
 		value /= 1024;
 	if (unit < 0)
-		snprintf(cell, CELL_SIZE, "%llu", (unsigned long long)bytes);
+		snprintf(text, SIZE_TEXT_SIZE, "%llu",
+			 (unsigned long long)bytes);
 	else if (value == (uint64_t)value)
-		snprintf(cell, CELL_SIZE, "%.0f%c", value, units[unit]);
+		snprintf(text, SIZE_TEXT_SIZE, "%.0f%c", value, units[unit]);
 	else
-		snprintf(cell, CELL_SIZE, "%.1f%c", value, units[unit]);
+		snprintf(text, SIZE_TEXT_SIZE, "%.1f%c", value, units[unit]);
+	return text;
 }
 
 /* What a table shows of a member: in @cell, or where the member has it. */
@@ -115,8 +120,7 @@ static const char *show(const struct output *output,
 	}
 	if (column->kind != COLUMN_SIZE || output->bytes)
 		return json_object_get_string(member);
-	write_size(cell, json_object_get_uint64(member));
-	return cell;
+	return size_text(json_object_get_uint64(member), cell);
 }
 
 static int column_width(const struct output *output,
@@ -157,6 +161,14 @@ static void print_cell(const struct column *column, const char *text, int width)
 		printf("%*s", COLUMN_GAP, "");
 }
 
+/* How a state's colour begins, NULL for one without. */
+static const char *colour_of(const char *state)
+{
+	if (!strcmp(state, STATE_GOOD))
+		return GREEN;
+	return strcmp(state, STATE_BAD) ? NULL : RED;
+}
+
 static void print_row(const struct output *output,
 		      const struct column *columns, const int *widths,
 		      struct json_object *row, bool colour)
@@ -164,14 +176,13 @@ static void print_row(const struct output *output,
 	for (size_t i = 0; columns[i].key; i++) {
 		char cell[CELL_SIZE];
 		const char *text = show(output, &columns[i], row, cell);
-		bool coloured = colour && columns[i].kind == COLUMN_STATE;
+		const char *escape = NULL;
 
-		if (coloured)
-			fputs(strcmp(text, STATE_GOOD) ? "\033[31m" :
-							 "\033[32m", stdout);
+		if (colour && columns[i].kind == COLUMN_STATE)
+			escape = colour_of(text);
+		fputs(escape ? escape : "", stdout);
 		print_cell(&columns[i], text, widths[i]);
-		if (coloured)
-			fputs("\033[0m", stdout);
+		fputs(escape ? COLOUR_END : "", stdout);
 	}
 }
 

@@ -34,7 +34,7 @@ extern const struct argp json_argp;
  * @COLUMN_NUMBER: As they are, to the right.
  * @COLUMN_REAL: With two digits after the point, to the right.
  * @COLUMN_SIZE: In units that people read, to the right.
- * @COLUMN_STATE: As text, in the colour of good or bad on a terminal.
+ * @COLUMN_STATE: As text, which is in colour on a terminal.
  */
 enum column_kind {
 	COLUMN_TEXT,
@@ -56,8 +56,18 @@ struct column {
 	enum column_kind kind;
 };
 
-/* The word that COLUMN_STATE shows in the colour of good; others are bad. */
+/* The words that COLUMN_STATE shows in the colours of good and of bad. */
 #define STATE_GOOD "ok"
+#define STATE_BAD "no"
+
+/* Room for the text of a size. */
+#define SIZE_TEXT_SIZE 32
+
+/*
+ * Write a number of bytes into @text and return that: in the largest unit that
+ * leaves something before the point, with a tenth where it is not exact.
+ */
+const char *size_text(uint64_t bytes, char text[SIZE_TEXT_SIZE]);
 
 /*
  * Print an array of objects, whose reference is taken: a table of the columns,

@@ -103,5 +103,6 @@ int command_watch(int argc, char **argv);
 int command_bench(int argc, char **argv);
 int command_count(int argc, char **argv);
 int command_top(int argc, char **argv);
+int command_doctor(int argc, char **argv);
 
 #endif /* SHATOMIC_TOOL_H */

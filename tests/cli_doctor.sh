@@ -1,0 +1,118 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# `shatomic doctor' where all is well, and where something is not: no module, no
+# permission, little memory to lock, no io_uring. The backend is that of the
+# environment (SHATOMIC_BACKEND).
+# shellcheck source=tests/tap.sh
+. "${0%/*}/tap.sh"
+
+device=/dev/shatomic
+without_uring=${0%/*}/without-uring
+[ -x "$without_uring" ] || without_uring=${0%/*}/../build/tests/without-uring
+
+# state CHECK COMMAND...: what the doctor says of it, with its remedy.
+state() {
+	state_check=$1
+	shift
+	"$@" >"$tap_dir/doctor"
+	sed -n "s/^$state_check  *\(ok\|no\|unknown\)  *\(.*\)/\1 \2/p; s/^$state_check: /remedy: /p" \
+		"$tap_dir/doctor"
+}
+
+# says CHECK STATE TEXT COMMAND...: whether it says just that of the check, and
+# TEXT, a pattern, in its detail or remedy.
+says() {
+	says_check=$1
+	says_state=$2
+	says_text=$3
+	shift 3
+	state "$says_check" "$@" >"$tap_dir/said"
+	grep -q "^$says_state " "$tap_dir/said" && grep -q "$says_text" "$tap_dir/said" && return
+	cat "$tap_dir/said" "$tap_dir/doctor"
+	return 1
+}
+
+# What is not well has a remedy, what is has none, and the exit status tells.
+is_consistent() {
+	wanted=0
+	shatomic doctor --json >"$tap_dir/json"
+	got=$?
+	grep -q '"state": "no"' "$tap_dir/json" && wanted=1
+	[ "$got" -eq "$wanted" ] &&
+		[ "$(grep -c '"remedy": ' "$tap_dir/json")" -eq "$(grep -c '"state": "no"' "$tap_dir/json")" ] &&
+		[ "$(grep -c '"check": ' "$tap_dir/json")" -ge 4 ]
+}
+
+# Nobody has not got what root may exceed limits by.
+with_little_memory() {
+	if [ "$(id -u)" -eq 0 ]; then
+		as_nobody "ulimit -l 64; '$tap_dir/shatomic' doctor $*"
+	else
+		# Not of POSIX, but of the shells that this is for.
+		# shellcheck disable=SC3045
+		(ulimit -l 64 && shatomic doctor "$@")
+	fi
+}
+
+only_memfd() {
+	state module shatomic doctor --backend memfd | grep . && return 1
+	says "memfd region" ok 2M shatomic doctor --backend memfd
+}
+
+# A kernel without huge pages is no worse for it.
+all_is_well() {
+	wanted=0
+	[ -e /sys/kernel/mm/transparent_hugepage ] || wanted=1
+	status "$wanted" shatomic doctor --backend device
+}
+
+# device_is MODE GROUP COMMAND...: for the time of the command.
+device_is() {
+	chmod "$1" "$device" && chgrp "$2" "$device" || return
+	shift 2
+	device_status=0
+	"$@" || device_status=$?
+	chmod 600 "$device"
+	chgrp 0 "$device"
+	return "$device_status"
+}
+
+nobodys_doctor() {
+	as_nobody "'$tap_dir/shatomic' doctor --backend device"
+}
+
+chmod 755 "$tap_dir"
+cp "$(command -v shatomic)" "$tap_dir/shatomic"
+
+check "what is not well has a remedy and tells by the exit status" is_consistent
+check "the memfd backend needs no module" only_memfd
+check "io_uring that is forbidden" says io_uring no "seccomp.*" "$without_uring" shatomic doctor
+check "is told by the exit status" status 1 "$without_uring" shatomic doctor
+check "and what to do about it" says io_uring no "remedy: .*io_uring_setup" "$without_uring" shatomic doctor
+check "little memory to lock" says memlock no "64K (ulimit -l)" with_little_memory --backend memfd
+check "and what to do about it" says memlock no "remedy: .*memlock 2048" with_little_memory --backend memfd
+check "which regions of memfd do without" says "memfd region" ok "not pinned" with_little_memory --backend memfd
+check "enough of it" says memlock ok "64K" with_little_memory --backend memfd --size 64K
+check "a region too small for huge pages" says "memfd huge pages" unknown "less than 2M" shatomic doctor --backend memfd --size 64K
+if [ -c "$device" ]; then
+	check "all is well with the device" all_is_well
+	check "the module" says module ok loaded shatomic doctor --backend device
+	check "its device" says device ok "mode 0600, of root:root" shatomic doctor --backend device
+	check "its ABI" says abi ok "27 operations" shatomic doctor --backend device
+	check "its regions" says "device region" ok "2M, pinned" shatomic doctor --backend device
+	check "a region too large" says "device region" no "max_pinned_bytes" shatomic doctor --backend device --size 64G
+	check "no permission" says permission no "nobody may not" nobodys_doctor
+	check "the udev rule is what helps" says permission no "remedy: install the udev rule" nobodys_doctor
+	check "no region without permission" says "device region" unknown "can't be used" nobodys_doctor
+	check "the group is what helps" device_is 660 shatomic says permission no "remedy: .*usermod -aG shatomic nobody" nobodys_doctor
+	check "a device that is open to everybody" device_is 666 root says device no "remedy: everybody" shatomic doctor --backend device
+	check "little memory to lock, on the device" device_is 660 nobody says "device region" no "RLIMIT_MEMLOCK (65536 bytes)" with_little_memory --backend device
+else
+	check "no module" says module no "not loaded" shatomic doctor --backend device
+	check "and what to do about it" says module no "remedy: .*modprobe" shatomic doctor --backend device
+	check "no device" says device no "No such file" shatomic doctor --backend device
+	check "without which there is no region" says "device region" unknown "" shatomic doctor --backend device
+	check "is told by the exit status" status 1 shatomic doctor --backend device
+fi
+check "an argument is refused" refuses "too many" shatomic doctor who
+finish
