@@ -21,7 +21,7 @@ help:
 	@echo 'make all       build module, library, command and tests'
 	@echo 'make module    build shatomic.ko; KDIR=... for another kernel'
 	@echo 'make man       the manual pages, in build/man'
-	@echo 'make install   install library, command and pages; DESTDIR=, PREFIX='
+	@echo 'make install   install library, command, completions, pages; DESTDIR=, PREFIX='
 	@echo 'make install-module  install the module for the kernel of KDIR'
 	@echo 'make bench     measure batches, native, in a guest and in the kernel'
 	@echo 'make lint      static checks of all sources'
@@ -56,6 +56,7 @@ library:
 command:
 	@tools/setup build
 	$(MAKE) -C tools/shatomic
+	$(MAKE) -C tools/shatomic completion
 	$(MAKE) -C tools/shatomic STATIC=1
 
 # From the headers, the module and the command, by the kernel's own script.

@@ -269,12 +269,12 @@ int command_rm(int argc, char **argv)
 {
 	static const struct argp argp = {
 		.parser = parse_names,
-		.args_doc = "NAME...",
+		.args_doc = "REGION...",
 		.doc = "Remove names; memory stays for those who have it open.",
 		.children = backend_child,
 	};
 	struct names_arguments arguments = {
-		.what = "NAME", .least = 1, .most = argc,
+		.what = "REGION", .least = 1, .most = argc,
 	};
 	int status = TOOL_OK;
 
