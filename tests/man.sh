@@ -63,6 +63,21 @@ each_command_is_on_the_page() {
 		"$top/include/uapi/linux/shatomic.h")
 }
 
+# Each command of the command, with each of its options.
+command_is_on_the_page() {
+	local command=$top/build/bin/shatomic page=$pages/man1/shatomic.1 name option
+
+	for name in $("$command" --help | sed -n 's/^  \([a-z]*\)  .*/\1/p'); do
+		[[ $name == help ]] && continue
+		sed -n "/^\.SS $name\$/,/^\.fi/p" "$page" >"$tap_dir/section"
+		for option in $("$command" "$name" --help | grep -oE -- '^ .*--[a-z-]+' | grep -oE -- '--[a-z-]+'); do
+			grep -qwF -- "$option" "$tap_dir/section" ||
+				{ echo "$name $option"; return 1; }
+		done
+	done
+	grep -q '^\.SH "EXIT STATUS"' "$page"
+}
+
 pages_format() {
 	local page
 
@@ -89,6 +104,7 @@ check "each member of the original API is a function" each_mapped_is_exported
 check "each of them is on shatomic(3)" each_member_is_on_the_page
 check "each function has a page" each_exported_has_a_page
 check "each ioctl is on shatomic(4)" each_command_is_on_the_page
+check "each command is on shatomic(1)" command_is_on_the_page
 check "pages say what they are about" pages_have_their_parts
 check "pages format without a warning" pages_format
 finish
