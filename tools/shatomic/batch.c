@@ -7,7 +7,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "batch_rows.h"
 #include "progress.h"
@@ -319,23 +318,13 @@ static bool print_rows(struct runner *runner)
 	return false;
 }
 
-static uint64_t input_size(const struct runner *runner)
-{
-	struct stat stat;
-
-	if (fstat(fileno(runner->input.stream), &stat) ||
-	    !S_ISREG(stat.st_mode))
-		return 0;
-	return stat.st_size;
-}
-
 static int run_all(struct runner *runner)
 {
 	struct progress progress;
 	bool good = true;
 
 	progress_begin(&progress, runner->arguments->progress,
-		       input_size(runner));
+		       tool_file_size(runner->input.stream));
 	if (!runner->arguments->form.json)
 		puts("result,status");
 	while (good) {

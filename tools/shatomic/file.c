@@ -184,16 +184,6 @@ int command_dump(int argc, char **argv)
 	return TOOL_OK;
 }
 
-/* Its size; 0 when it is no regular file and that is not known. */
-static uint64_t known_size(FILE *file)
-{
-	struct stat stat;
-
-	if (fstat(fileno(file), &stat) || !S_ISREG(stat.st_mode))
-		return 0;
-	return stat.st_size;
-}
-
 /* Nothing more may come than has gone into the region. */
 static void refuse_more(const struct file_arguments *arguments, FILE *file,
 			uint64_t loaded)
@@ -215,7 +205,7 @@ static void load_bytes(struct shatomic_region *region,
 	struct progress progress;
 	size_t piece, got;
 
-	progress_begin(&progress, arguments->progress, known_size(file));
+	progress_begin(&progress, arguments->progress, tool_file_size(file));
 	do {
 		piece = piece_length(arguments->offset + loaded, room - loaded);
 		got = fread(buffer, 1, piece, file);
@@ -253,9 +243,9 @@ int command_load(int argc, char **argv)
 	file = is_standard(&arguments) ? stdin : fopen(arguments.path, "re");
 	if (!file)
 		tool_die("%s: %s", arguments.path, strerror(errno));
-	if (known_size(file) > room)
+	if (tool_file_size(file) > room)
 		tool_die("%s: its %" PRIu64 " bytes do not fit into the %" PRIu64 " from offset %" PRIu64 " on",
-			 arguments.path, known_size(file), room,
+			 arguments.path, tool_file_size(file), room,
 			 arguments.offset);
 	load_bytes(region, &arguments, room, file);
 	if (file != stdin)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "tool.h"
@@ -75,6 +76,15 @@ int tool_flush_stdout(void)
 		return TOOL_OK;
 	tool_complain("standard output: %s", strerror(errno));
 	return TOOL_TROUBLE;
+}
+
+uint64_t tool_file_size(FILE *file)
+{
+	struct stat stat;
+
+	if (fstat(fileno(file), &stat) || !S_ISREG(stat.st_mode))
+		return 0;
+	return stat.st_size;
 }
 
 double tool_now(void)

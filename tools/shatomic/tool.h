@@ -42,6 +42,9 @@ void *tool_realloc(void *memory, size_t count, size_t size);
 /* Write out standard output; TOOL_TROUBLE and a message if that fails. */
 int tool_flush_stdout(void);
 
+/* Its size; 0 when it is no regular file and that is not known. */
+uint64_t tool_file_size(FILE *file);
+
 /* Seconds on a clock that only goes forward. */
 double tool_now(void);
 
