@@ -11,12 +11,12 @@ bench() {
 	shatomic bench --size 32K --rows 1000 --batch-rows 300 --samples 2 "$@"
 }
 
-# The same number of figures, all above 0, in each of five lines.
+# The same number of figures, whatever they are, in each of five lines.
 measures() {
 	bench "$@" | tee "$tap_dir/table" | awk '
 		NR == 1 { wanted = gsub(/ns|RATIO/, "") }
 		NR > 1 { figures = 0
-			for (i = 1; i <= NF; i++) figures += ($i ~ /^[0-9]+\.[0-9][0-9]$/ && $i > 0)
+			for (i = 1; i <= NF; i++) figures += ($i ~ /^[0-9]+\.[0-9][0-9]$/)
 			bad += (figures != wanted) }
 		END { exit bad || NR != 6 || wanted < 3 }' && return
 	cat "$tap_dir/table"

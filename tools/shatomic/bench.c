@@ -6,6 +6,7 @@
  * for bit.
  */
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -259,7 +260,8 @@ static double take_sample(const struct bench *bench, enum contender contender)
 	rows_reset(bench->rows, bench->base);
 	time = now(clock);
 	run_rows(bench, contender);
-	time = now(clock) - time;
+	/* A coarse clock may not have moved; ratios need something. */
+	time = fmax(now(clock) - time, 1);
 	if (!is_right(bench, contender))
 		tool_die("what a batch made of memory is not what the loop made of it");
 	return time / bench->rows->count;
