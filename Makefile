@@ -18,7 +18,7 @@ help:
 	@echo 'make intree    lay the module into a kernel source: DIR='
 	@echo 'make test-intree  build and test it there, with the kernel'
 	@echo 'make shell     a shell in a guest with the module loaded'
-	@echo 'make all       build module, library, command and tests'
+	@echo 'make all       build module, library, command, examples and tests'
 	@echo 'make module    build shatomic.ko; KDIR=... for another kernel'
 	@echo 'make man       the manual pages, in build/man'
 	@echo 'make install   install library, command, completions, pages; DESTDIR=, PREFIX='
@@ -32,7 +32,7 @@ setup:
 	@tools/setup build module guest source tests
 	@tests/vm/kernel image >/dev/null
 
-all: setup module test-module library command man tests
+all: setup module test-module library command man examples tests
 
 # kbuild writes beside its sources; a copy a kernel keeps the tree clean.
 module:
@@ -58,6 +58,11 @@ command:
 	$(MAKE) -C tools/shatomic
 	$(MAKE) -C tools/shatomic completion
 	$(MAKE) -C tools/shatomic STATIC=1
+
+examples:
+	@tools/setup build
+	$(MAKE) -C tools/examples
+	$(MAKE) -C tools/examples STATIC=1
 
 # From the headers, the module and the command, by the kernel's own script.
 man: module command
@@ -103,6 +108,7 @@ lint: all
 install: library command man
 	$(MAKE) -C lib install
 	$(MAKE) -C tools/shatomic install
+	$(MAKE) -C tools/examples install
 	tools/man/install-pages build/man $(DESTDIR)$(PREFIX)/share/man
 	install -D -m 644 tools/udev/60-shatomic.rules \
 		$(DESTDIR)/lib/udev/rules.d/60-shatomic.rules
@@ -116,6 +122,6 @@ install-module: module
 clean:
 	rm -rf build
 
-.PHONY: help setup all module test-module library command man tests run test \
-	test-matrix test-arch test-debug intree test-intree bench shell lint install \
-	install-module clean
+.PHONY: help setup all module test-module library command examples man tests \
+	run test test-matrix test-arch test-debug intree test-intree bench shell \
+	lint install install-module clean

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
-# The C examples of README and shatomic(3), taken from there, compile as they say
-# against the installed library and print what they say.
+# The C examples of README and shatomic(3), taken from there, and those that are
+# installed, compile as they say against the installed library and print what
+# they say.
 # shellcheck disable=SC2016
 # shellcheck source=tests/tap.sh
 . "${0%/*}/tap.sh"
@@ -10,7 +11,8 @@ top=$(cd "${0%/*}/.." && pwd)
 root=$tap_dir/root
 
 install_there() {
-	make -s -C "$top/lib" install DESTDIR="$root" PREFIX=/usr
+	make -s -C "$top/lib" install DESTDIR="$root" PREFIX=/usr &&
+		make -s -C "$top/tools/examples" install DESTDIR="$root" PREFIX=/usr
 }
 
 extract() {
@@ -50,6 +52,21 @@ queue_example_runs() {
 	[ "$(LD_LIBRARY_PATH=$root/usr/lib "$tap_dir/queue")" = 100000 ]
 }
 
+installed_examples_compile() {
+	local source name
+
+	for source in "$root"/usr/share/doc/libshatomic/examples/*.c; do
+		name=${source##*/}
+		cp "$source" "$tap_dir/$name" && compile gnu11 "${name%.c}" || return
+	done
+}
+
+installed_examples_run() {
+	LD_LIBRARY_PATH=$root/usr/lib EXAMPLES=$tap_dir \
+		"$top/tests/examples.sh" | tee "$tap_dir/examples.tap"
+	! grep -q '^not ok' "$tap_dir/examples.tap"
+}
+
 # Everything in it is inline or declared: it compiles as C++ too.
 header_is_cpp() {
 	echo '#include <shatomic.h>' | c++ -std=c++17 -Wall -Wextra -Werror -pedantic \
@@ -70,5 +87,7 @@ check "it does what its page says" page_example_runs
 check "and one of queues" page_example Batches queue
 check "it compiles with pkg-config" compile gnu11 queue
 check "it counts right" queue_example_runs
+check "the installed examples compile" installed_examples_compile
+check "they do what they say" installed_examples_run
 check "the header is C++ as well" header_is_cpp
 finish
