@@ -67,12 +67,6 @@ installed_examples_run() {
 	! grep -q '^not ok' "$tap_dir/examples.tap"
 }
 
-# Everything in it is inline or declared: it compiles as C++ too.
-header_is_cpp() {
-	echo '#include <shatomic.h>' | c++ -std=c++17 -Wall -Wextra -Werror -pedantic \
-		-I"$root/usr/include" -fsyntax-only -x c++ -
-}
-
 prints_its_result() {
 	[ "$(LD_LIBRARY_PATH=$root/usr/lib "$tap_dir/example")" = "42 3" ]
 }
@@ -89,5 +83,4 @@ check "it compiles with pkg-config" compile gnu11 queue
 check "it counts right" queue_example_runs
 check "the installed examples compile" installed_examples_compile
 check "they do what they say" installed_examples_run
-check "the header is C++ as well" header_is_cpp
 finish

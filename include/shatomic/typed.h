@@ -52,8 +52,17 @@ extern "C" {
  * those on bits to that of fetch_and_or or fetch_and_and, the rest to a loop
  * around compare and exchange. A comparison that fails stores nothing and
  * releases nothing. They cannot fail. Arithmetic wraps, for signed types too.
+ *
+ * For languages that load the library and can't include this header, it has
+ * those without an order as functions too. A memory order is for the compiler:
+ * to a function that it does not see the inside of it would make no difference.
  */
 #define SHATOMIC_INLINE_ static inline __attribute__((always_inline))
+
+/* The sequentially consistent ones, which lib/typed.c makes functions of. */
+#ifndef SHATOMIC_SEQ_CST_
+#define SHATOMIC_SEQ_CST_ SHATOMIC_INLINE_
+#endif
 
 /* The order of a load: of a failed comparison, or before an exchange. */
 #define SHATOMIC_LOAD_ORDER_(order)                                           \
@@ -79,7 +88,7 @@ extern "C" {
 			__asm__("" : "+r"(result) : "r"(operand));            \
 		return result;                                                \
 	}                                                                     \
-	SHATOMIC_INLINE_ type                                                 \
+	SHATOMIC_SEQ_CST_ type                                                \
 	shatomic_##name##_##suffix(type *word, type operand)                  \
 	{                                                                     \
 		return shatomic_##name##_##suffix##_explicit(                 \
@@ -95,7 +104,7 @@ extern "C" {
 	{                                                                     \
 		return builtin(word, operand, order);                         \
 	}                                                                     \
-	SHATOMIC_INLINE_ type                                                 \
+	SHATOMIC_SEQ_CST_ type                                                \
 	shatomic_##name##_##suffix(type *word, type operand)                  \
 	{                                                                     \
 		return builtin(word, operand, __ATOMIC_SEQ_CST);              \
@@ -110,7 +119,7 @@ extern "C" {
 	{                                                                     \
 		return __atomic_load_n(word, order);                          \
 	}                                                                     \
-	SHATOMIC_INLINE_ type                                                 \
+	SHATOMIC_SEQ_CST_ type                                                \
 	shatomic_get_##suffix(const type *word)                               \
 	{                                                                     \
 		return __atomic_load_n(word, __ATOMIC_SEQ_CST);               \
@@ -120,7 +129,7 @@ extern "C" {
 	{                                                                     \
 		__atomic_store_n(word, value, order);                         \
 	}                                                                     \
-	SHATOMIC_INLINE_ void                                                 \
+	SHATOMIC_SEQ_CST_ void                                                \
 	shatomic_set_##suffix(type *word, type value)                         \
 	{                                                                     \
 		__atomic_store_n(word, value, __ATOMIC_SEQ_CST);              \
@@ -134,7 +143,7 @@ extern "C" {
 					    SHATOMIC_LOAD_ORDER_(order));     \
 		return comparand;                                             \
 	}                                                                     \
-	SHATOMIC_INLINE_ type                                                 \
+	SHATOMIC_SEQ_CST_ type                                                \
 	shatomic_compare_and_set_value_##suffix(type *word, type value,       \
 						type comparand)               \
 	{                                                                     \
@@ -179,7 +188,7 @@ extern "C" {
 		SHATOMIC_TYPED_UPDATE_(type, order, 1,                        \
 				       operand < old ? operand : old);        \
 	}                                                                     \
-	SHATOMIC_INLINE_ type                                                 \
+	SHATOMIC_SEQ_CST_ type                                                \
 	shatomic_fetch_and_min_##suffix(type *word, type operand)             \
 	{                                                                     \
 		return shatomic_fetch_and_min_##suffix##_explicit(            \
@@ -192,7 +201,7 @@ extern "C" {
 		SHATOMIC_TYPED_UPDATE_(type, order, 1,                        \
 				       operand > old ? operand : old);        \
 	}                                                                     \
-	SHATOMIC_INLINE_ type                                                 \
+	SHATOMIC_SEQ_CST_ type                                                \
 	shatomic_fetch_and_max_##suffix(type *word, type operand)             \
 	{                                                                     \
 		return shatomic_fetch_and_max_##suffix##_explicit(            \
@@ -205,7 +214,7 @@ extern "C" {
 		SHATOMIC_TYPED_UPDATE_(type, order, 1,                        \
 				       (old & ~mask) | (value & mask));       \
 	}                                                                     \
-	SHATOMIC_INLINE_ type                                                 \
+	SHATOMIC_SEQ_CST_ type                                                \
 	shatomic_masked_get_and_set_##suffix(type *word, type value,          \
 					     type mask)                       \
 	{                                                                     \
@@ -221,7 +230,7 @@ extern "C" {
 				       !((old ^ comparand) & comparand_mask), \
 				       (old & ~mask) | (value & mask));       \
 	}                                                                     \
-	SHATOMIC_INLINE_ type                                                 \
+	SHATOMIC_SEQ_CST_ type                                                \
 	shatomic_masked_compare_and_set_value_##suffix(                       \
 		type *word, type value, type mask, type comparand,            \
 		type comparand_mask)                                          \
@@ -238,7 +247,7 @@ extern "C" {
 									      \
 		return !!(__atomic_fetch_or(word, mask, order) & mask);       \
 	}                                                                     \
-	SHATOMIC_INLINE_ int                                                  \
+	SHATOMIC_SEQ_CST_ int                                                 \
 	shatomic_test_and_set_bit_##suffix(type *word, unsigned int bit)      \
 	{                                                                     \
 		return shatomic_test_and_set_bit_##suffix##_explicit(         \
@@ -253,7 +262,7 @@ extern "C" {
 		return !!(__atomic_fetch_and(word, (type)~mask, order) &      \
 			  mask);                                              \
 	}                                                                     \
-	SHATOMIC_INLINE_ int                                                  \
+	SHATOMIC_SEQ_CST_ int                                                 \
 	shatomic_test_and_clear_bit_##suffix(type *word, unsigned int bit)    \
 	{                                                                     \
 		return shatomic_test_and_clear_bit_##suffix##_explicit(       \
@@ -271,7 +280,7 @@ extern "C" {
 							     operand),        \
 				       old + operand);                        \
 	}                                                                     \
-	SHATOMIC_INLINE_ type                                                 \
+	SHATOMIC_SEQ_CST_ type                                                \
 	shatomic_fetch_and_add_bounded_##suffix(type *word, type operand,     \
 						type bound)                   \
 	{                                                                     \
@@ -303,9 +312,11 @@ SHATOMIC_TYPED_UNSIGNED_(u32, uint32_t)
 SHATOMIC_TYPED_UNSIGNED_(u64, uint64_t)
 
 #undef SHATOMIC_INLINE_
+#undef SHATOMIC_SEQ_CST_
 #undef SHATOMIC_LOAD_ORDER_
 #undef SHATOMIC_TYPED_
 #undef SHATOMIC_TYPED_RMW_
+#undef SHATOMIC_TYPED_KEPT_
 #undef SHATOMIC_TYPED_UPDATE_
 #undef SHATOMIC_TYPED_MORE_
 #undef SHATOMIC_TYPED_UNSIGNED_
