@@ -67,6 +67,15 @@ command_is_on_the_page() {
 	grep -q '^\.SH "EXIT STATUS"' "$page"
 }
 
+each_example_is_in_the_tutorial() {
+	local example
+
+	for example in "$top"/tools/examples/*.c; do
+		grep -qF "${example##*/}" "$pages/man7/shatomic_tutorial.7" ||
+			{ echo "$example"; return 1; }
+	done
+}
+
 # Those that are text of their own.
 list_pages() {
 	grep -L '^\.so ' "$pages"/man?/*
@@ -81,7 +90,7 @@ pages_format() {
 	local page
 
 	for page in $(list_pages); do
-		groff -ww -man -Tutf8 "$page" 2>&1 >/dev/null | sed "s|^|$page: |"
+		groff -ww -t -man -Tutf8 "$page" 2>&1 >/dev/null | sed "s|^|$page: |"
 	done | grep . && return 1
 	[ "$(list_pages | wc -l)" -ge 90 ]
 }
@@ -103,6 +112,7 @@ check "each of them is on shatomic(3)" each_member_is_on_the_page
 check "each function has a page" each_exported_has_a_page
 check "each ioctl is on shatomic(4)" each_command_is_on_the_page
 check "each command is on shatomic(1)" command_is_on_the_page
+check "each example is in shatomic_tutorial(7)" each_example_is_in_the_tutorial
 check "pages that stand for others lead to them" links_lead_to_pages
 check "pages say what they are about" pages_have_their_parts
 check "pages format without a warning" pages_format
