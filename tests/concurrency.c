@@ -329,7 +329,7 @@ static void *own_field(void *arg)
 {
 	struct owner *owner = arg;
 	uint64_t expected = 0, step = 0x9E3779B97F4A7C15ULL;
-	unsigned char operand[8], old[8];
+	unsigned char operand[8], old[8] = { 0 };
 	unsigned int i;
 
 	take_a_cpu();
