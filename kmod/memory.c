@@ -58,8 +58,9 @@ struct file *shatomic_memory_file(const char *name, u64 size)
 	/* VM_NORESERVE: each page is accounted for when it is brought in. */
 	file = shmem_file_setup_with_mnt(memory_mount, name, size,
 					 VM_NORESERVE);
+	/* It tells -ENOSPC where memory for an inode is what lacks. */
 	if (IS_ERR(file))
-		return file;
+		return PTR_ERR(file) == -ENOSPC ? ERR_PTR(-ENOMEM) : file;
 
 	/* truncate(2) and write(2) past the end are refused by these. */
 	SHMEM_I(file_inode(file))->seals |= F_SEAL_SEAL | F_SEAL_SHRINK |
