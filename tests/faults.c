@@ -1,0 +1,768 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What becomes of a call in which an allocation or a copy from or to user memory
+ * fails: the first such place that it comes by, then the second, and so on until
+ * it comes by no more. Each time it fails with a clean error or does without;
+ * then nothing has changed that should not have, and nothing is left behind. It
+ * takes a kernel with fault injection (tests/vm/debug-kernel), and root.
+ */
+#include <linux/shatomic.h>
+
+#include "common.h"
+
+#include <dirent.h>
+#include <liburing.h>
+#include <linux/capability.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#define CGROUP_ROOT "/sys/fs/cgroup"
+#define CGROUP CGROUP_ROOT "/shatomic-faults"
+#define SLICE_ROWS "/sys/module/shatomic/parameters/slice_rows"
+
+#define REGION_SIZE 8192UL
+#define HUGE_SIZE (4UL << 20)
+#define MAX_ROWS 8192
+/* What no call leaves where it writes. */
+#define UNTOUCHED 0x5a5a5a5aU
+
+/* What is to be as it was after each call. */
+struct state {
+	struct shatomic_ioc_info info;
+	unsigned int names;
+	unsigned int descriptors;
+	long long module_references;
+};
+
+FIXTURE(faults)
+{
+	int fail_nth;
+	bool goes_on;
+	unsigned int nth;
+	bool injected;
+	unsigned int injected_count;
+	unsigned int failed_count;
+
+	int device;
+	struct state before;
+	/* In our memory cgroup; told with a delay, so compared at the end. */
+	long long charged_before;
+	/* Two regions, and columns in memory and in the second of them. */
+	int region;
+	uint64_t *words;
+	int other;
+	unsigned char *other_memory;
+	uint64_t *offsets;
+	uint64_t *operands;
+	uint64_t *results;
+	uint8_t *ops;
+	char name[SHATOMIC_NAME_SIZE];
+};
+
+static bool write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+	bool written = fd >= 0 && write(fd, text, strlen(text)) > 0;
+
+	close(fd);
+	return written;
+}
+
+/* The number after @key, which begins a line, or the first of all. */
+static long long read_number(const char *path, const char *key)
+{
+	long long number = -1;
+	char line[256];
+	FILE *file = fopen(path, "r");
+
+	while (file && fgets(line, sizeof(line), file)) {
+		if (!strncmp(line, key, strlen(key))) {
+			number = strtoll(line + strlen(key), NULL, 10);
+			break;
+		}
+	}
+	if (file)
+		fclose(file);
+	return number;
+}
+
+/* Let every kind of allocation and copy fail, without a word about it. */
+static bool prepare_faults(void)
+{
+	static const char *const no[] = {
+		"failslab/ignore-gfp-wait",
+		"fail_page_alloc/ignore-gfp-wait",
+		"fail_page_alloc/ignore-gfp-highmem",
+		"fail_page_alloc/min-order",
+		"failslab/verbose",
+		"fail_page_alloc/verbose",
+		"fail_usercopy/verbose",
+	};
+	char path[64];
+	unsigned int i;
+
+	for (i = 0; i < COUNT_OF(no); i++) {
+		snprintf(path, sizeof(path), "/sys/kernel/debug/%s", no[i]);
+		if (!write_text(path, "0"))
+			return false;
+	}
+	return true;
+}
+
+/* Without this one RLIMIT_MEMLOCK holds for root too. */
+static bool drop_ipc_lock(void)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &header, data))
+		return false;
+	data[0].effective &= ~(1U << CAP_IPC_LOCK);
+	return !syscall(SYS_capset, &header, data);
+}
+
+static bool limit_locked_memory(unsigned long bytes)
+{
+	struct rlimit limit = { bytes, bytes };
+
+	return drop_ipc_lock() && !setrlimit(RLIMIT_MEMLOCK, &limit);
+}
+
+static unsigned int count_names(int device)
+{
+	struct shatomic_ioc_list list = {
+		.size = sizeof(list),
+		.entry_size = sizeof(struct shatomic_list_entry),
+	};
+
+	ioctl(device, SHATOMIC_IOC_LIST, &list);
+	return list.count;
+}
+
+static unsigned int count_descriptors(void)
+{
+	DIR *directory = opendir("/proc/self/fd");
+	unsigned int count = 0;
+
+	while (readdir(directory))
+		count++;
+	closedir(directory);
+	return count;
+}
+
+static struct state get_state(int device)
+{
+	struct state state = { .info.size = sizeof(state.info) };
+
+	ioctl(device, SHATOMIC_IOC_INFO, &state.info);
+	state.names = count_names(device);
+	state.descriptors = count_descriptors();
+	state.module_references = read_number("/sys/module/shatomic/refcnt", "");
+	return state;
+}
+
+static long long charged_bytes(void)
+{
+	return read_number(CGROUP "/memory.stat", "shmem ");
+}
+
+static bool charge_is_back(FIXTURE_DATA(faults) *self)
+{
+	int i;
+
+	for (i = 0; i < 100 && charged_bytes() != self->charged_before; i++)
+		usleep(100000);
+	return charged_bytes() == self->charged_before;
+}
+
+/* What is freed later takes a moment. */
+static bool is_as_before(FIXTURE_DATA(faults) *self)
+{
+	const struct state *before = &self->before;
+	struct state now;
+	int i;
+
+	for (i = 0; i < 100; i++) {
+		now = get_state(self->device);
+		if (now.info.regions == before->info.regions &&
+		    now.info.pinned_bytes == before->info.pinned_bytes &&
+		    now.info.batches == before->info.batches &&
+		    now.names == before->names &&
+		    now.descriptors == before->descriptors &&
+		    now.module_references == before->module_references)
+			return true;
+		usleep(100000);
+	}
+	printf("# regions %u, %u before; pinned %llu, %llu; batches %u, %u; names %u, %u; descriptors %u, %u; module %lld, %lld\n",
+	       now.info.regions, before->info.regions,
+	       (unsigned long long)now.info.pinned_bytes,
+	       (unsigned long long)before->info.pinned_bytes, now.info.batches,
+	       before->info.batches, now.names, before->names, now.descriptors,
+	       before->descriptors, now.module_references,
+	       before->module_references);
+	return false;
+}
+
+static int create(FIXTURE_DATA(faults) *self, const char *name, uint32_t flags)
+{
+	struct shatomic_ioc_create args = { .size = sizeof(args),
+					    .flags = flags,
+					    .region_size = REGION_SIZE };
+
+	snprintf((char *)args.name, sizeof(args.name), "%s", name);
+	return ioctl(self->device, SHATOMIC_IOC_CREATE, &args) ? -1 : args.fd;
+}
+
+static bool unlink_name(FIXTURE_DATA(faults) *self)
+{
+	struct shatomic_ioc_unlink args = { .size = sizeof(args) };
+
+	memcpy(args.name, self->name, sizeof(args.name));
+	return !ioctl(self->device, SHATOMIC_IOC_UNLINK, &args);
+}
+
+/* A descriptor of the region of that name, or -1. */
+static int open_name(FIXTURE_DATA(faults) *self)
+{
+	struct shatomic_ioc_open args = { .size = sizeof(args) };
+
+	memcpy(args.name, self->name, sizeof(args.name));
+	return ioctl(self->device, SHATOMIC_IOC_OPEN, &args) ? -1 : args.fd;
+}
+
+static void *map(int fd, size_t bytes)
+{
+	int flags = MAP_SHARED | MAP_POPULATE | (fd < 0 ? MAP_ANONYMOUS : 0);
+	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, fd, 0);
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
+FIXTURE_SETUP(faults)
+{
+	self->fail_nth = open("/proc/thread-self/fail-nth", O_RDWR);
+	if (self->fail_nth < 0)
+		SKIP(return, "this kernel has no fault injection");
+	ASSERT_TRUE(prepare_faults());
+	self->goes_on = true;
+
+	ASSERT_EQ(0, mkdir(CGROUP, 0755));
+	ASSERT_TRUE(write_text(CGROUP "/cgroup.procs", "0"));
+	self->device = open("/dev/shatomic", O_RDWR);
+	ASSERT_LE(0, self->device);
+	unique_name(self->name, "faults");
+	self->region = create(self, "", 0);
+	self->other = create(self, "", 0);
+	self->words = map(self->region, REGION_SIZE);
+	self->other_memory = map(self->other, REGION_SIZE);
+	self->offsets = map(-1, MAX_ROWS * 8);
+	self->operands = map(-1, MAX_ROWS * 8);
+	self->results = map(-1, MAX_ROWS * 8);
+	self->ops = map(-1, MAX_ROWS);
+	ASSERT_TRUE(self->words && self->other_memory && self->offsets &&
+		    self->operands && self->results && self->ops);
+	self->before = get_state(self->device);
+	/* Until what was charged just now is told. */
+	sleep(3);
+	self->charged_before = charged_bytes();
+}
+
+FIXTURE_TEARDOWN(faults)
+{
+	if (self->fail_nth < 0)
+		return;
+	printf("# %u faults injected, of which %u made a call fail\n",
+	       self->injected_count, self->failed_count);
+	fflush(stdout);
+	EXPECT_TRUE(is_as_before(self));
+	EXPECT_TRUE(charge_is_back(self));
+	EXPECT_TRUE(write_text(CGROUP_ROOT "/cgroup.procs", "0"));
+	EXPECT_EQ(0, rmdir(CGROUP));
+}
+
+/* Have what comes fail at the @nth place where it can. */
+static void begin_fault(FIXTURE_DATA(faults) *self)
+{
+	char text[16];
+	int length = snprintf(text, sizeof(text), "%u", self->nth);
+
+	if (pwrite(self->fail_nth, text, length, 0) != length)
+		abort();
+}
+
+/* Find out whether it did; @ret is what came of it. */
+static int end_fault(FIXTURE_DATA(faults) *self, int ret)
+{
+	char text[16] = "";
+
+	/* Reading it is such a place as well: then nothing before has failed. */
+	self->injected = pread(self->fail_nth, text, sizeof(text) - 1, 0) > 0 &&
+			 text[0] == '0';
+	/* So is writing, which then has no need to. */
+	if (pwrite(self->fail_nth, "0", 1, 0) != 1 && errno != EFAULT)
+		abort();
+
+	self->goes_on = self->injected;
+	self->injected_count += self->injected;
+	self->failed_count += self->injected && ret < 0;
+	return ret;
+}
+
+/* One call for each fault, and one without, in the body of the loop. */
+#define FOR_EACH_FAULT(self)                                                  \
+	for ((self)->nth = 1; (self)->goes_on; (self)->nth++)
+
+static int call(FIXTURE_DATA(faults) *self, int fd, unsigned long command,
+		void *args)
+{
+	int ret;
+
+	begin_fault(self);
+	ret = ioctl(fd, command, args) ? -errno : 0;
+	return end_fault(self, ret);
+}
+
+/* Whether a call came to what it may come to. */
+static bool is_clean(FIXTURE_DATA(faults) *self, int ret)
+{
+	if (!ret || (self->injected && (ret == -ENOMEM || ret == -EFAULT)))
+		return true;
+	printf("# fault %u%s: %s\n", self->nth,
+	       self->injected ? "" : ", which was none", strerror(-ret));
+	return false;
+}
+
+TEST_F(faults, info)
+{
+	FOR_EACH_FAULT(self) {
+		struct shatomic_ioc_info args = { .size = sizeof(args) };
+		int ret = call(self, self->device, SHATOMIC_IOC_INFO, &args);
+
+		ASSERT_TRUE(is_clean(self, ret));
+		if (!ret)
+			EXPECT_EQ(SHATOMIC_ABI_VERSION, args.abi_version);
+	}
+}
+
+/* Try to create a region of @size; whether all is as it should be. */
+static bool try_create(FIXTURE_DATA(faults) *self, const char *name,
+		       uint64_t size, uint32_t flags)
+{
+	struct shatomic_ioc_create args = { .size = sizeof(args),
+					    .flags = flags,
+					    .region_size = size,
+					    .limit = UNTOUCHED };
+	bool published = name[0] && !(flags & SHATOMIC_CREATE_UNPUBLISHED);
+	int ret, again;
+
+	snprintf((char *)args.name, sizeof(args.name), "%s", name);
+	ret = call(self, self->device, SHATOMIC_IOC_CREATE, &args);
+	if (!is_clean(self, ret))
+		return false;
+	if (ret == -ENOMEM && args.limit != SHATOMIC_LIMIT_MEMORY) {
+		printf("# fault %u: limit %u\n", self->nth, args.limit);
+		return false;
+	}
+	again = name[0] ? open_name(self) : -1;
+	if ((again >= 0) != (published && !ret)) {
+		printf("# fault %u: the name is %s\n", self->nth,
+		       again < 0 ? "lost" : "there");
+		return false;
+	}
+	if (again >= 0) {
+		close(again);
+		unlink_name(self);
+	}
+	if (!ret)
+		close(args.fd);
+	return is_as_before(self);
+}
+
+/* RLIMIT_MEMLOCK has no room for what a failure would leave. */
+TEST_F(faults, create)
+{
+	ASSERT_TRUE(limit_locked_memory(REGION_SIZE));
+	FOR_EACH_FAULT(self) {
+		ASSERT_TRUE(try_create(self, "", REGION_SIZE, 0));
+	}
+}
+
+TEST_F(faults, create_named)
+{
+	ASSERT_TRUE(limit_locked_memory(REGION_SIZE));
+	FOR_EACH_FAULT(self) {
+		ASSERT_TRUE(try_create(self, self->name, REGION_SIZE, 0));
+	}
+}
+
+TEST_F(faults, create_unpublished)
+{
+	ASSERT_TRUE(limit_locked_memory(REGION_SIZE));
+	FOR_EACH_FAULT(self) {
+		ASSERT_TRUE(try_create(self, self->name, REGION_SIZE,
+				       SHATOMIC_CREATE_UNPUBLISHED));
+	}
+}
+
+TEST_F(faults, create_to_be_freed_later)
+{
+	ASSERT_TRUE(limit_locked_memory(REGION_SIZE));
+	FOR_EACH_FAULT(self) {
+		ASSERT_TRUE(try_create(self, "", REGION_SIZE,
+				       SHATOMIC_CREATE_ASYNC_FREE));
+	}
+}
+
+TEST_F(faults, create_huge)
+{
+	if (!has_huge_pages())
+		SKIP(return, "this kernel has no huge pages");
+	ASSERT_TRUE(limit_locked_memory(HUGE_SIZE));
+	FOR_EACH_FAULT(self) {
+		ASSERT_TRUE(try_create(self, "", HUGE_SIZE,
+				       SHATOMIC_CREATE_HUGE));
+	}
+}
+
+TEST_F(faults, open)
+{
+	FOR_EACH_FAULT(self) {
+		struct shatomic_ioc_open args = { .size = sizeof(args) };
+		int region = create(self, self->name, 0), ret;
+
+		memcpy(args.name, self->name, sizeof(args.name));
+		ret = call(self, self->device, SHATOMIC_IOC_OPEN, &args);
+		ASSERT_TRUE(is_clean(self, ret));
+		if (!ret)
+			EXPECT_EQ(0, close(args.fd));
+		EXPECT_EQ(0, close(region));
+		EXPECT_TRUE(unlink_name(self));
+		ASSERT_TRUE(is_as_before(self));
+	}
+}
+
+/* Who is told that it failed still has the name. */
+TEST_F(faults, unlink)
+{
+	FOR_EACH_FAULT(self) {
+		struct shatomic_ioc_unlink args = { .size = sizeof(args) };
+		int region = create(self, self->name, 0), ret;
+
+		memcpy(args.name, self->name, sizeof(args.name));
+		ret = call(self, self->device, SHATOMIC_IOC_UNLINK, &args);
+		ASSERT_TRUE(is_clean(self, ret));
+		EXPECT_EQ(ret != 0, unlink_name(self))
+			TH_LOG("fault %u", self->nth);
+		EXPECT_EQ(0, close(region));
+		ASSERT_TRUE(is_as_before(self));
+	}
+}
+
+TEST_F(faults, list)
+{
+	FOR_EACH_FAULT(self) {
+		struct shatomic_list_entry entries[2];
+		struct shatomic_ioc_list args = {
+			.size = sizeof(args), .entry_size = sizeof(entries[0]),
+			.capacity = 2, .entries = (uintptr_t)entries,
+		};
+		int region = create(self, self->name, 0);
+		int ret = call(self, self->device, SHATOMIC_IOC_LIST, &args);
+
+		ASSERT_TRUE(is_clean(self, ret));
+		if (!ret)
+			EXPECT_STREQ(self->name, (char *)entries[0].name);
+		EXPECT_EQ(0, close(region));
+		EXPECT_TRUE(unlink_name(self));
+		ASSERT_TRUE(is_as_before(self));
+	}
+}
+
+TEST_F(faults, region_info)
+{
+	FOR_EACH_FAULT(self) {
+		struct shatomic_ioc_region_info args = { .size = sizeof(args) };
+		int ret = call(self, self->region, SHATOMIC_IOC_REGION_INFO,
+			       &args);
+
+		ASSERT_TRUE(is_clean(self, ret));
+		if (!ret)
+			EXPECT_EQ(REGION_SIZE, args.region_size);
+	}
+}
+
+/* Who is told that it failed can do it again. */
+TEST_F(faults, publish)
+{
+	FOR_EACH_FAULT(self) {
+		struct shatomic_ioc_publish args = { .size = sizeof(args) };
+		int region = create(self, self->name,
+				    SHATOMIC_CREATE_UNPUBLISHED);
+		int ret = call(self, region, SHATOMIC_IOC_PUBLISH, &args);
+
+		ASSERT_TRUE(is_clean(self, ret));
+		EXPECT_EQ(self->before.names + !ret, count_names(self->device));
+		if (ret)
+			EXPECT_EQ(0, ioctl(region, SHATOMIC_IOC_PUBLISH, &args));
+		EXPECT_TRUE(unlink_name(self));
+		EXPECT_EQ(0, close(region));
+		ASSERT_TRUE(is_as_before(self));
+	}
+}
+
+TEST_F(faults, map)
+{
+	FOR_EACH_FAULT(self) {
+		int region = create(self, "", 0);
+		uint64_t *words;
+
+		begin_fault(self);
+		words = map(region, REGION_SIZE);
+		ASSERT_TRUE(is_clean(self, end_fault(self, words ? 0 : -errno)));
+		EXPECT_EQ(0, close(region));
+		if (words) {
+			words[0] = 1;
+			EXPECT_EQ(1, words[0]);
+			EXPECT_EQ(0, munmap(words, REGION_SIZE));
+		}
+		ASSERT_TRUE(is_as_before(self));
+	}
+}
+
+/* @rows rows that add 1 to the first word of the region each. */
+static struct shatomic_ioc_batch fill(FIXTURE_DATA(faults) *self,
+				      unsigned int rows)
+{
+	unsigned int i;
+
+	for (i = 0; i < rows; i++) {
+		self->offsets[i] = 0;
+		self->operands[i] = 1;
+		self->ops[i] = i % 2 ? SHATOMIC_OP_FETCH_AND_ADD :
+				       SHATOMIC_OP_ADD_AND_FETCH;
+	}
+	self->words[0] = 0;
+	return (struct shatomic_ioc_batch) {
+		.size = sizeof(struct shatomic_ioc_batch),
+		.op = SHATOMIC_OP_FETCH_AND_ADD,
+		.width = 8,
+		.rows = rows,
+		.offsets = (uintptr_t)self->offsets,
+		.operands = (uintptr_t)self->operands,
+		.results = (uintptr_t)self->results,
+		.rows_done = UNTOUCHED,
+		.limit = UNTOUCHED,
+	};
+}
+
+/* Whether as many rows ran as the batch tells. */
+static bool is_told(FIXTURE_DATA(faults) *self,
+		    const struct shatomic_ioc_batch *batch, int ret)
+{
+	uint64_t done = batch->rows_done;
+
+	/* It could not be told: then all was well before, or nothing done. */
+	if (done == UNTOUCHED)
+		return ret == -EFAULT && (self->words[0] == batch->rows ||
+					  !self->words[0]);
+	if (self->words[0] == done && (ret || done == batch->rows) &&
+	    (ret != -ENOMEM || (!done && batch->limit == SHATOMIC_LIMIT_MEMORY)))
+		return true;
+	printf("# fault %u: %llu rows ran, %llu it tells; limit %u; %s\n",
+	       self->nth, (unsigned long long)self->words[0],
+	       (unsigned long long)done, batch->limit, strerror(-ret));
+	return false;
+}
+
+static bool try_batch(FIXTURE_DATA(faults) *self,
+		      struct shatomic_ioc_batch *batch)
+{
+	int ret = call(self, self->region, SHATOMIC_IOC_BATCH, batch);
+
+	return is_clean(self, ret) && is_told(self, batch, ret) &&
+	       is_as_before(self);
+}
+
+TEST_F(faults, small_batch)
+{
+	FOR_EACH_FAULT(self) {
+		struct shatomic_ioc_batch batch = fill(self, 16);
+
+		ASSERT_TRUE(try_batch(self, &batch));
+	}
+}
+
+/* Columns of all kinds. */
+TEST_F(faults, mixed_batch)
+{
+	FOR_EACH_FAULT(self) {
+		struct shatomic_ioc_batch batch = fill(self, 1000);
+		uint8_t statuses[1000];
+
+		batch.op = 0;
+		batch.ops = (uintptr_t)self->ops;
+		batch.comparands = (uintptr_t)self->operands;
+		batch.masks = (uintptr_t)self->operands;
+		batch.comparand_masks = (uintptr_t)self->operands;
+		batch.statuses = (uintptr_t)statuses;
+		ASSERT_TRUE(try_batch(self, &batch));
+	}
+}
+
+/* More rows than in a chunk, whose offsets are kept. */
+TEST_F(faults, batch_run_alone)
+{
+	FOR_EACH_FAULT(self) {
+		struct shatomic_ioc_batch batch = fill(self, MAX_ROWS);
+
+		ASSERT_TRUE(try_batch(self, &batch));
+	}
+}
+
+/* Faults are those of the caller; workers do their part without. */
+TEST_F(faults, batch_shared_with_workers)
+{
+	long long slice_rows = read_number(SLICE_ROWS, "");
+	char text[32];
+
+	snprintf(text, sizeof(text), "%lld", slice_rows);
+	FOR_EACH_FAULT(self) {
+		struct shatomic_ioc_batch batch = fill(self, MAX_ROWS);
+
+		batch.results = self->nth % 2 ? batch.results : 0;
+		ASSERT_TRUE(write_text(SLICE_ROWS, "1024"));
+		EXPECT_TRUE(try_batch(self, &batch));
+		ASSERT_TRUE(write_text(SLICE_ROWS, text));
+		/* How many places the caller comes by differs. */
+		self->goes_on &= self->nth < 200;
+	}
+}
+
+TEST_F(faults, batch_with_peers)
+{
+	FOR_EACH_FAULT(self) {
+		struct shatomic_ioc_batch batch = fill(self, 16);
+		int32_t peers[] = { self->other, self->region, self->other };
+		uint32_t indexes[16] = { 0, 1, 2 };
+		uint64_t offsets[16] = { 8, 16 };
+
+		batch.peers = (uintptr_t)peers;
+		batch.peer_count = COUNT_OF(peers);
+		batch.peer_indexes = (uintptr_t)indexes;
+		batch.peer_offsets = (uintptr_t)offsets;
+		ASSERT_TRUE(try_batch(self, &batch));
+	}
+}
+
+TEST_F(faults, batch_with_columns_in_region)
+{
+	FOR_EACH_FAULT(self) {
+		struct shatomic_ioc_batch batch = fill(self, 64);
+
+		memcpy(self->other_memory, self->offsets, 512);
+		memcpy(self->other_memory + 512, self->operands, 512);
+		batch.flags = SHATOMIC_BATCH_COLUMNS_IN_REGION;
+		batch.columns = self->other;
+		batch.columns_base = (uintptr_t)self->other_memory;
+		batch.offsets = (uintptr_t)self->other_memory;
+		batch.operands = (uintptr_t)self->other_memory + 512;
+		batch.results = (uintptr_t)self->other_memory + 1024;
+		ASSERT_TRUE(try_batch(self, &batch));
+	}
+}
+
+TEST_F(faults, snapshot)
+{
+	FOR_EACH_FAULT(self) {
+		struct shatomic_ioc_batch batch = fill(self, 100);
+		int ret;
+
+		self->words[0] = 42;
+		batch.op = SHATOMIC_OP_GET;
+		batch.flags = SHATOMIC_BATCH_SNAPSHOT;
+		ret = call(self, self->region, SHATOMIC_IOC_BATCH, &batch);
+		ASSERT_TRUE(is_clean(self, ret));
+		if (!ret)
+			EXPECT_EQ(42, self->results[99]);
+		EXPECT_EQ(42, self->words[0]);
+		ASSERT_TRUE(is_as_before(self));
+	}
+}
+
+/*
+ * Submit the batch on a ring; 1 with what it was completed with, 0 when it was
+ * not submitted.
+ */
+static int submit(FIXTURE_DATA(faults) *self, struct io_uring *ring,
+		  struct shatomic_ioc_batch *batch, int *res)
+{
+	struct shatomic_uring_batch payload = { .args = (uintptr_t)batch,
+						.size = sizeof(*batch) };
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+	struct io_uring_cqe *cqe;
+	int ret;
+
+	io_uring_prep_rw(IORING_OP_URING_CMD, sqe, self->region, NULL, 0, 0);
+	sqe->cmd_op = SHATOMIC_IOC_BATCH;
+	memcpy(sqe->cmd, &payload, sizeof(payload));
+	begin_fault(self);
+	ret = end_fault(self, io_uring_submit(ring));
+	if (ret < 1)
+		return 0;
+	if (io_uring_wait_cqe(ring, &cqe))
+		abort();
+	*res = cqe->res;
+	io_uring_cqe_seen(ring, cqe);
+	self->failed_count += self->injected && *res < 0;
+	return 1;
+}
+
+/* What io_uring makes of its own failures is more than ours. */
+static bool is_clean_by_ring(FIXTURE_DATA(faults) *self, int res)
+{
+	return (self->injected && (res == -ECANCELED || res == -EAGAIN)) ||
+	       is_clean(self, res < 0 ? res : 0);
+}
+
+static bool try_ring(FIXTURE_DATA(faults) *self, unsigned int rows)
+{
+	struct shatomic_ioc_batch batch = fill(self, rows);
+	struct io_uring ring;
+	bool submitted, good;
+	int res = 0;
+
+	if (io_uring_queue_init(4, &ring, 0))
+		return false;
+	submitted = submit(self, &ring, &batch, &res);
+	good = submitted ? is_clean_by_ring(self, res) : self->injected;
+	if (!submitted || res < 0)
+		good &= !self->words[0] || self->words[0] == rows;
+	else
+		good &= (unsigned int)res == rows && self->words[0] == rows;
+	io_uring_queue_exit(&ring);
+	if (!good)
+		printf("# fault %u: %s with %d, %llu rows ran\n", self->nth,
+		       submitted ? "completed" : "not submitted", res,
+		       (unsigned long long)self->words[0]);
+	return is_as_before(self) && good;
+}
+
+TEST_F(faults, small_batch_by_io_uring)
+{
+	FOR_EACH_FAULT(self) {
+		ASSERT_TRUE(try_ring(self, 16));
+	}
+}
+
+/* A thread of io_uring runs it, without faults. */
+TEST_F(faults, big_batch_by_io_uring)
+{
+	FOR_EACH_FAULT(self) {
+		ASSERT_TRUE(try_ring(self, MAX_ROWS));
+	}
+}
+
+TEST_HARNESS_MAIN
