@@ -26,6 +26,11 @@
 #define noinline __attribute__((__noinline__))
 #endif
 
+#ifdef __CHECKER__
+/* The sparse of Debian 12 does not know it. */
+#define __builtin_assume_aligned(pointer, alignment) (pointer)
+#endif
+
 /* Bring in the line of @address to be written to. */
 static inline void prefetch_for_write(const void *address)
 {
