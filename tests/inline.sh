@@ -121,5 +121,8 @@ pairs_are_equal() {
 }
 
 check "each typed operation compiles beside its builtin" compile_pairs
-check "both are the same instructions" pairs_are_equal
+case $(cc -dumpmachine) in
+x86_64-*) check "both are the same instructions" pairs_are_equal ;;
+*) skip "both are the same instructions" "it knows the registers of x86-64 only" ;;
+esac
 finish
