@@ -42,13 +42,12 @@ static __uint128_t compare_and_exchange(__uint128_t *word,
 					__uint128_t expected,
 					__uint128_t desired)
 {
-	__uint128_t seen;
+	__uint128_t seen = compare_and_exchange_once(word, expected, desired);
 
 	/* What was seen is true when it compares equal and is stored again. */
-	do {
+	while (MAY_TEAR && seen != expected &&
+	       compare_and_exchange_once(word, seen, seen) != seen)
 		seen = compare_and_exchange_once(word, expected, desired);
-	} while (MAY_TEAR && seen != expected &&
-		 compare_and_exchange_once(word, seen, seen) != seen);
 	return seen;
 }
 
