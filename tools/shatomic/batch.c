@@ -231,7 +231,7 @@ static const char *field_name(unsigned int field)
 	return batch_column_names[columns[field]];
 }
 
-/* The library counts rows of its batch, which say nothing to who wrote lines. */
+/* The library counts rows of its batch: who wrote lines knows those. */
 static void complain_of_row(const struct runner *runner,
 			    const struct shatomic_batch *batch)
 {

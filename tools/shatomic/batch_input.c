@@ -194,12 +194,15 @@ static bool is_extreme(const char *number)
 /* Whether an integer is what the line has, not what is next to it. */
 static bool is_exact(const struct batch_input *input, const char *number)
 {
+	struct json_object_iterator at = json_object_iter_begin(input->object);
+	struct json_object_iterator end = json_object_iter_end(input->object);
 	unsigned int fields = 0;
 
 	if (!is_extreme(number))
 		return true;
-	json_object_object_foreach(input->object, key, value) {
-		(void)key;
+	for (; !json_object_iter_equal(&at, &end); json_object_iter_next(&at)) {
+		struct json_object *value = json_object_iter_peek_value(&at);
+
 		fields += json_object_is_type(value, json_type_int) &&
 			  !strcmp(json_object_get_string(value), number);
 	}
@@ -229,6 +232,16 @@ static void take_member(struct batch_input *input, const char *key,
 	input->fields[column] = text;
 }
 
+static void take_members(struct batch_input *input)
+{
+	struct json_object_iterator at = json_object_iter_begin(input->object);
+	struct json_object_iterator end = json_object_iter_end(input->object);
+
+	for (; !json_object_iter_equal(&at, &end); json_object_iter_next(&at))
+		take_member(input, json_object_iter_peek_name(&at),
+			    json_object_iter_peek_value(&at));
+}
+
 static void parse_json_row(struct batch_input *input, size_t length)
 {
 	json_object_put(input->object);
@@ -247,8 +260,7 @@ static void parse_json_row(struct batch_input *input, size_t length)
 		batch_input_wrong(input, "is no object");
 		return;
 	}
-	json_object_object_foreach(input->object, key, value)
-		take_member(input, key, value);
+	take_members(input);
 }
 
 /*

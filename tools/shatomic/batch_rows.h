@@ -61,7 +61,7 @@ void batch_rows_init(struct batch_rows *rows,
 		     const struct batch_defaults *defaults, uint64_t most);
 void batch_rows_free(struct batch_rows *rows);
 
-/* Add the row that was read last; false, and its wrong set, when it is wrong. */
+/* Add the row that was read last; false when it is wrong, as it then says. */
 bool batch_rows_add(struct batch_rows *rows, struct batch_input *input);
 
 /*

@@ -271,7 +271,7 @@ static double take_sample(const struct bench *bench, enum contender contender)
 static double ratio_to_plain(const struct bench *bench,
 			     enum contender contender)
 {
-	double ratios[MOST_SAMPLES];
+	double ratios[MOST_SAMPLES] = { 0 };
 	unsigned int samples = bench->arguments->samples;
 
 	for (unsigned int i = 0; i < samples; i++)

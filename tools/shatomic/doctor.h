@@ -25,7 +25,7 @@ struct finding {
 	char remedy[256];
 };
 
-/* It works; it does not; that can't be told, by this user or for lack of more. */
+/* It works; it does not; that can't be told, or not by this user. */
 #define FINDING_OK STATE_GOOD
 #define FINDING_NO STATE_BAD
 #define FINDING_UNKNOWN "unknown"

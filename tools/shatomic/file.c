@@ -285,9 +285,11 @@ static FILE *open_for_sync(const struct file_arguments *arguments,
 static void sync_directory(const struct file_arguments *arguments)
 {
 	char *path = strdup(arguments->path);
-	int fd = path ? open(dirname(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC) :
-			-1;
+	int fd;
 
+	if (!path)
+		tool_die("no memory for a path");
+	fd = open(dirname(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || fsync(fd))
 		fail_sync(arguments);
 	close(fd);
