@@ -7,6 +7,7 @@
 . "${0%/*}/tap.sh"
 
 device=/dev/shatomic
+sysctl=/proc/sys/kernel/io_uring_disabled
 without_uring=${0%/*}/without-uring
 [ -x "$without_uring" ] || without_uring=${0%/*}/../build/tests/without-uring
 
@@ -81,6 +82,16 @@ nobodys_doctor() {
 	as_nobody "'$tap_dir/shatomic' doctor --backend device"
 }
 
+# switched_off VALUE COMMAND...: where the sysctl seems to be so, for these alone.
+switched_off() {
+	echo "$1" >"$tap_dir/disabled"
+	shift
+	# The inner shell expands them.
+	# shellcheck disable=SC2016
+	unshare -m sh -c 'mount --bind "$1" "$2" && shift 2 && "$@"' - \
+		"$tap_dir/disabled" "$sysctl" "$without_uring" "$@"
+}
+
 chmod 755 "$tap_dir"
 cp "$(command -v shatomic)" "$tap_dir/shatomic"
 
@@ -108,6 +119,12 @@ if [ -c "$device" ]; then
 	check "a device that is open to everybody" device_is 666 root says device no "remedy: everybody" shatomic doctor --backend device
 	check "little memory to lock, on the device" device_is 660 nobody says "device region" no "RLIMIT_MEMLOCK (65536 bytes)" with_little_memory --backend device
 else
+	if [ -e "$sysctl" ] && unshare -m true 2>/dev/null; then
+		check "io_uring that is switched off" says io_uring no "io_uring_disabled is 2" switched_off 2 shatomic doctor
+		check "or for a group only" says io_uring no "remedy: .*io_uring_group" switched_off 1 shatomic doctor
+	else
+		skip "io_uring that is switched off" "no sysctl of it, or no mounts"
+	fi
 	check "no module" says module no "not loaded" shatomic doctor --backend device
 	check "and what to do about it" says module no "remedy: .*modprobe" shatomic doctor --backend device
 	check "no device" says device no "No such file" shatomic doctor --backend device

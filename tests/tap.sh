@@ -19,7 +19,7 @@ check() {
 	fi
 }
 
-# skip DESCRIPTION REASON: a test that this machine can't run.
+# skip DESCRIPTION REASON: a test that can't be made here.
 skip() {
 	tap_count=$((tap_count + 1))
 	echo "ok $tap_count $1 # SKIP $2"
