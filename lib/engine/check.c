@@ -25,8 +25,8 @@ _Static_assert(0 SHATOMIC_OPS(COUNT_OP) == SHATOMIC_OP_COUNT,
 
 __u32 shatomic_op_traits(__u32 op)
 {
-	return op_traits[index_without_guessing(op, sizeof(op_traits) /
-						    sizeof(op_traits[0]))];
+	return op_traits[index_nospec(op, sizeof(op_traits) /
+					  sizeof(op_traits[0]))];
 }
 
 __u16 shatomic_op_widths(__u32 op)
@@ -225,7 +225,7 @@ int shatomic_check_columns(const struct shatomic_rows *rows, __u64 base,
 			return -EACCES;
 	}
 	/* Columns are looked up by where they are. */
-	end_guessing();
+	end_speculation();
 	return 0;
 }
 
@@ -237,7 +237,7 @@ static int check_peer(const struct shatomic_rows *rows, __u64 i, __u32 traits,
 	*field = SHATOMIC_FIELD_PEER_INDEXES;
 	if (index >= rows->peer_count)
 		return -EINVAL;
-	index = index_without_guessing(index, rows->peer_count);
+	index = index_nospec(index, rows->peer_count);
 	if ((traits & SHATOMIC_OP_WRITES_PEER) && !rows->peers[index]->writable)
 		return -EACCES;
 
@@ -454,6 +454,6 @@ int shatomic_check_rows(const struct shatomic_memory *self,
 			return ret;
 	}
 	/* Words and peers are looked up by what has been checked. */
-	end_guessing();
+	end_speculation();
 	return 0;
 }

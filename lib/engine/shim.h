@@ -2,7 +2,7 @@
 /*
  * What the engine takes from its surroundings, in the kernel and in userspace:
  * fixed-width types, bool, errno values, attributes, features of the CPU, what
- * keeps it from guessing. Nothing else may be included by the engine.
+ * keeps it from speculating. Nothing else may be included by the engine.
  */
 #ifndef SHATOMIC_ENGINE_SHIM_H
 #define SHATOMIC_ENGINE_SHIM_H
@@ -43,13 +43,13 @@ static inline void prefetch_for_write(const void *address)
 }
 
 /*
- * A CPU may guess that a check will pass and go on with what it has not checked
- * yet. In the kernel, whose memory is not the caller's, that leaves traces which
- * the caller can find. A process has nothing to hide from itself.
+ * A CPU may speculate that a check will pass and go on with what it has not
+ * checked yet. In the kernel, whose memory is not the caller's, that leaves
+ * traces which the caller can find. A process has nothing to hide from itself.
  */
 
-/* Once @index has been found below @size: nothing else, while guessing too. */
-static inline __u32 index_without_guessing(__u32 index, __u32 size)
+/* @index, which has been found below @size, and is so in speculation too. */
+static inline __u32 index_nospec(__u32 index, __u32 size)
 {
 #ifdef __KERNEL__
 	return array_index_nospec(index, size);
@@ -59,8 +59,8 @@ static inline __u32 index_without_guessing(__u32 index, __u32 size)
 #endif
 }
 
-/* What comes after begins when what came before is certain. */
-static inline void end_guessing(void)
+/* What comes after begins when what came before is known. */
+static inline void end_speculation(void)
 {
 #ifdef __KERNEL__
 #ifdef spec_bar
