@@ -661,9 +661,9 @@ TEST_F(abi, an_answer_that_cannot_be_written_leaves_nothing)
 	expect_nothing_made(_metadata, self, descriptor, 2);
 
 	/* And the name that was to go is still there. */
-	ASSERT_EQ(0, mprotect(args, 4096, PROT_READ | PROT_WRITE));
+	ASSERT_EQ(0, mprotect(args, size, PROT_READ | PROT_WRITE));
 	good_arguments(self, &commands[3], args);
-	ASSERT_EQ(0, mprotect(args, 4096, PROT_READ));
+	ASSERT_EQ(0, mprotect(args, size, PROT_READ));
 	EXPECT_EQ(-1, ioctl(self->device, SHATOMIC_IOC_UNLINK, args));
 	EXPECT_EQ(EFAULT, errno);
 	EXPECT_EQ(0, ioctl(self->device, SHATOMIC_IOC_OPEN, &open));
