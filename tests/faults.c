@@ -464,7 +464,7 @@ TEST_F(faults, unlink)
 TEST_F(faults, list)
 {
 	FOR_EACH_FAULT(self) {
-		struct shatomic_list_entry entries[2];
+		struct shatomic_list_entry entries[2] = { 0 };
 		struct shatomic_ioc_list args = {
 			.size = sizeof(args), .entry_size = sizeof(entries[0]),
 			.capacity = 2, .entries = (uintptr_t)entries,

@@ -236,6 +236,7 @@ void batch_rows_free(struct batch_rows *rows)
 	struct batch_peer *peer, *next;
 
 	HASH_ITER(hh, rows->peers, peer, next) {
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it has next. */
 		HASH_DEL(rows->peers, peer);
 		shatomic_close(rows->peer_regions[peer->index]);
 		free(peer->name);

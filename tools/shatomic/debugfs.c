@@ -109,7 +109,6 @@ static bool parse_region(const char *line, struct debugfs_region *region)
 	struct debugfs_counts *counts = &region->counts;
 	int end = 0;
 
-	region->name[0] = '\0';
 	if (sscanf(line, "%" SCNu64 " %u %u %u %o %" SCNu64 " %" SCNu64
 		   " %u %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 "%n",
 		   &region->inode, &region->ipc_ns, &region->uid, &region->gid,
@@ -119,7 +118,8 @@ static bool parse_region(const char *line, struct debugfs_region *region)
 	    line[end] != ' ')
 		return false;
 	/* There may be none. */
-	sscanf(line + end, " %63s", region->name);
+	if (sscanf(line + end, " %63s", region->name) != 1)
+		region->name[0] = '\0';
 	return true;
 }
 

@@ -106,7 +106,7 @@ static void die_if_wrong(const char *what, const char *sentence)
 uint64_t parse_number(const char *what, const char *text, uint64_t least,
 		      uint64_t most)
 {
-	uint64_t number;
+	uint64_t number = 0;
 
 	die_if_wrong(what, check_number(text, least, most, &number));
 	return number;
@@ -114,7 +114,7 @@ uint64_t parse_number(const char *what, const char *text, uint64_t least,
 
 uint64_t parse_value(const char *what, const char *text, unsigned int width)
 {
-	uint64_t value;
+	uint64_t value = 0;
 
 	die_if_wrong(what, check_value(text, width, &value));
 	return value;
@@ -122,7 +122,7 @@ uint64_t parse_value(const char *what, const char *text, unsigned int width)
 
 uint64_t parse_bytes(const char *what, const char *text)
 {
-	uint64_t bytes;
+	uint64_t bytes = 0;
 
 	die_if_wrong(what, check_bytes(text, &bytes));
 	return bytes;
