@@ -54,6 +54,7 @@ check "one of more than 64 bits is refused" refuses "too large" shatomic get "$n
 check "an offset not aligned is refused" refuses "offset 1" shatomic get "$name" 1
 check "a value too large is refused" refuses "256" shatomic set --width 1 "$name" 0 256
 check "junk after a number is refused" refuses "12x" shatomic set "$name" 0 12x
+check "a second 0x is refused" refuses "0x0x1" shatomic set "$name" 0 0x0x1
 check "an unknown operation is refused" refuses "frob" shatomic op "$name" frob 0
 check "a missing operand is refused" refuses "OPERAND" shatomic op "$name" fetch_and_add 0
 check "a bad width is refused" refuses "9" shatomic get --width 9 "$name" 0

@@ -19,17 +19,14 @@
  */
 static const char *scan_digits(const char *text, uint64_t *number)
 {
-	int base = 10;
+	bool hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
 	char *end;
 
-	if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X')) {
-		base = 16;
-		text += 2;
-	}
-	if (!isxdigit((unsigned char)text[0]))
+	if (!isxdigit((unsigned char)text[hex ? 2 : 0]))
 		return NULL;
 	errno = 0;
-	*number = strtoull(text, &end, base);
+	/* With its prefix, as without it another would be taken. */
+	*number = strtoull(text, &end, hex ? 16 : 10);
 	return errno || end == text ? NULL : end;
 }
 
