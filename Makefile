@@ -17,6 +17,7 @@ help:
 	@echo 'make test-debug  all tests in guests whose kernels look for faults'
 	@echo 'make intree    lay the module into a kernel source: DIR='
 	@echo 'make test-intree  build and test it there, with the kernel'
+	@echo 'make test-model  check the models of who owns what, in every order'
 	@echo 'make shell     a shell in a guest with the module loaded'
 	@echo 'make all       build module, library, command, examples and tests'
 	@echo 'make module    build shatomic.ko; KDIR=... for another kernel'
@@ -95,6 +96,11 @@ intree:
 
 test-intree:
 	@tests/intree
+test-model:
+	@tools/setup model
+	@mkdir -p build/log
+	@TEST_TIMEOUT=3600 tests/suite model tests/model-check | tee build/log/model.tap
+	@tests/summary build/log/model.tap
 
 bench:
 	@tools/bench/run build/bench
@@ -123,5 +129,5 @@ clean:
 	rm -rf build
 
 .PHONY: help setup all module test-module library command examples man tests \
-	run test test-matrix test-arch test-debug intree test-intree bench shell \
-	lint install install-module clean
+	run test test-matrix test-arch test-debug intree test-intree test-model \
+	bench shell lint install install-module clean
