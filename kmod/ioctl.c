@@ -114,7 +114,8 @@ static int run_info(struct call *call)
 	info->abi_version = SHATOMIC_ABI_VERSION;
 	info->op_count = SHATOMIC_OP_COUNT;
 	shatomic_limits_info(info);
-	for (op = 0; op < SHATOMIC_OP_COUNT; op++)
+	/* Those that are no operations have none. */
+	for (op = 0; op < SHATOMIC_OP_SLOTS; op++)
 		info->op_widths[op] = shatomic_op_widths(op);
 	return 0;
 }
