@@ -18,6 +18,7 @@ help:
 	@echo 'make intree    lay the module into a kernel source: DIR='
 	@echo 'make test-intree  build and test it there, with the kernel'
 	@echo 'make test-model  check the models of who owns what, in every order'
+	@echo 'make torture   kill, plug and starve in a guest; SECONDS=600'
 	@echo 'make shell     a shell in a guest with the module loaded'
 	@echo 'make all       build module, library, command, examples and tests'
 	@echo 'make module    build shatomic.ko; KDIR=... for another kernel'
@@ -102,6 +103,15 @@ test-model:
 	@TEST_TIMEOUT=3600 tests/suite model tests/model-check | tee build/log/model.tap
 	@tests/summary build/log/model.tap
 
+torture: SECONDS ?= 600
+torture: module library command
+	@tools/setup source tests guest
+	$(MAKE) -C tests STATIC=1 torture \
+		KSELFTEST_DIR=$$(tools/kernel-source)/tools/testing/selftests
+	@mkdir -p build/log
+	@tests/vm/guest torture $(SECONDS) | tee build/log/torture.tap
+	@tests/summary build/log/torture.tap
+
 bench:
 	@tools/bench/run build/bench
 
@@ -130,4 +140,4 @@ clean:
 
 .PHONY: help setup all module test-module library command examples man tests \
 	run test test-matrix test-arch test-debug intree test-intree test-model \
-	bench shell lint install install-module clean
+	torture bench shell lint install install-module clean
