@@ -18,6 +18,7 @@ help:
 	@echo 'make intree    lay the module into a kernel source: DIR='
 	@echo 'make test-intree  build and test it there, with the kernel'
 	@echo 'make test-model  check the models of who owns what, in every order'
+	@echo 'make test-sanitize  the tests on memfd under sanitizers and valgrind'
 	@echo 'make torture   kill, plug and starve in a guest; SECONDS=600'
 	@echo 'make shell     a shell in a guest with the module loaded'
 	@echo 'make all       build module, library, command, examples and tests'
@@ -103,6 +104,16 @@ test-model:
 	@TEST_TIMEOUT=3600 tests/suite model tests/model-check | tee build/log/model.tap
 	@tests/summary build/log/model.tap
 
+# Each sanitizer's library, tests and command lie beside the ordinary ones.
+test-sanitize: tests command
+	@tools/setup sanitize
+	for tool in address undefined thread; do \
+		$(MAKE) -C tests SANITIZE=$$tool native \
+			KSELFTEST_DIR=$$(tools/kernel-source)/tools/testing/selftests && \
+		$(MAKE) -C tools/shatomic SANITIZE=$$tool || exit; \
+	done
+	@tests/sanitize
+
 torture: SECONDS ?= 600
 torture: module library command
 	@tools/setup source tests guest
@@ -140,4 +151,4 @@ clean:
 
 .PHONY: help setup all module test-module library command examples man tests \
 	run test test-matrix test-arch test-debug intree test-intree test-model \
-	torture bench shell lint install install-module clean
+	test-sanitize torture bench shell lint install install-module clean

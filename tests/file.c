@@ -245,12 +245,16 @@ TEST_F(files, padding_needs_no_buffer)
 	struct rlimit limit = { 16 * MIB, 16 * MIB };
 	struct shatomic_region *region;
 	char *memory;
+	void *buffer;
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 	SKIP(return, "sanitizers take more memory than the limit");
 #endif
 	ASSERT_EQ(0, setrlimit(RLIMIT_DATA, &limit));
-	ASSERT_EQ(NULL, malloc(options.length));
+	buffer = malloc(options.length);
+	free(buffer);
+	if (buffer)
+		SKIP(return, "no limit on memory holds here");
 	ASSERT_EQ(0, shatomic_create(&options, &region));
 	memory = shatomic_buf(region, NULL);
 	EXPECT_EQ("abc"[(32 * MIB - 1) % 3], memory[32 * MIB - 1]);
@@ -1038,7 +1042,7 @@ static bool mount_small_disk(void)
 			return false;
 	}
 	return !mkdir("disk", 0777) &&
-	       !mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) &&
+	       !mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) &&
 	       !mount("none", "disk", "tmpfs", 0, "size=64k");
 }
 
@@ -1100,7 +1104,7 @@ static void use_a_read_only_disk(struct shatomic_region *region,
 	struct shatomic_region *created = (void *)1;
 
 	if (!mount_small_disk() || !write_file("disk/content", "content", 7) ||
-	    mount("none", "disk", NULL, MS_REMOUNT | MS_RDONLY, NULL))
+	    mount("none", "disk", "none", MS_REMOUNT | MS_RDONLY, NULL))
 		_exit(CHILD_SKIPS);
 	if (chdir("disk"))
 		_exit(1);

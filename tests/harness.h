@@ -20,6 +20,19 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/lsan_interface.h>
+
+/* The harness ends a test's process in a way that LeakSanitizer does not see. */
+static inline __attribute__((noreturn)) void exit_without_leaks(int status)
+{
+	if (!status && __lsan_do_recoverable_leak_check())
+		status = EXIT_FAILURE;
+	_exit(status);
+}
+#define _exit(status) exit_without_leaks(status)
+#endif
+
 /*
  * Alarms, the harness's of each test among them, after TEST_TIME_SCALE times as
  * many seconds: some kernels take longer for everything.
