@@ -19,6 +19,7 @@ help:
 	@echo 'make test-intree  build and test it there, with the kernel'
 	@echo 'make test-model  check the models of who owns what, in every order'
 	@echo 'make test-sanitize  the tests on memfd under sanitizers and valgrind'
+	@echo 'make fuzz-library   fuzz the library and the command; SECONDS=60 each'
 	@echo 'make torture   kill, plug and starve in a guest; SECONDS=600'
 	@echo 'make shell     a shell in a guest with the module loaded'
 	@echo 'make all       build module, library, command, examples and tests'
@@ -114,6 +115,12 @@ test-sanitize: tests command
 	done
 	@tests/sanitize
 
+fuzz-library: SECONDS ?= 60
+fuzz-library:
+	@tools/setup fuzz source build
+	$(MAKE) -C tests/fuzz KSELFTEST_DIR=$$(tools/kernel-source)/tools/testing/selftests
+	@tests/fuzz/run $(SECONDS)
+
 torture: SECONDS ?= 600
 torture: module library command
 	@tools/setup source tests guest
@@ -151,4 +158,5 @@ clean:
 
 .PHONY: help setup all module test-module library command examples man tests \
 	run test test-matrix test-arch test-debug intree test-intree test-model \
-	test-sanitize torture bench shell lint install install-module clean
+	test-sanitize fuzz-library torture bench shell lint install install-module \
+	clean

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Fuzzes the command's reading of arguments: what it takes and what it makes of
+ * that, compared with a plain reading by arithmetic of 128 bits.
+ *
+ * An input is a byte that chooses the function, one that chooses its limits,
+ * then the argument.
+ */
+#include <ctype.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "../../tools/shatomic/tool.h"
+#include "input.h"
+
+#define MAX_TEXT 64
+
+static jmp_buf refused;
+
+/* In the command it ends the process. */
+void tool_die(const char *format, ...)
+{
+	char sentence[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(sentence, sizeof(sentence), format, args);
+	va_end(args);
+	longjmp(refused, 1);
+}
+
+/* More than any argument may be. */
+#define TOO_MUCH ((unsigned __int128)1 << 100)
+
+/* The number that @text begins with; what follows it, or NULL for none. */
+static const char *plain_digits(const char *text, unsigned __int128 *number)
+{
+	unsigned int base = 10, digit;
+	const char *from;
+
+	if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X')) {
+		base = 16;
+		text += 2;
+	}
+	*number = 0;
+	for (from = text; isxdigit((unsigned char)*text); text++) {
+		digit = isdigit((unsigned char)*text) ?
+				*text - '0' :
+				tolower((unsigned char)*text) - 'a' + 10;
+		if (digit >= base)
+			break;
+		if (*number < TOO_MUCH)
+			*number = *number * base + digit;
+	}
+	return text == from || *number > UINT64_MAX ? NULL : text;
+}
+
+static bool plain_number(const char *text, uint64_t least, uint64_t most,
+			 uint64_t *value)
+{
+	unsigned __int128 number;
+	const char *end = plain_digits(text, &number);
+
+	*value = number;
+	return end && !*end && number >= least && number <= most;
+}
+
+static bool plain_size(const char *text, uint64_t *value)
+{
+	static const char suffixes[] = "kmgt";
+	unsigned __int128 number;
+	const char *end = plain_digits(text, &number), *suffix;
+
+	if (!end || !number)
+		return false;
+	if (*end) {
+		suffix = strchr(suffixes, tolower((unsigned char)*end));
+		if (!suffix || end[1])
+			return false;
+		for (; suffix >= suffixes; suffix--)
+			number *= 1024;
+	}
+	*value = number;
+	return number <= SIZE_MAX;
+}
+
+static bool plain_mode(const char *text, uint64_t *value)
+{
+	unsigned __int128 mode = 0;
+
+	if (!*text)
+		return false;
+	for (; *text; text++) {
+		if (*text < '0' || *text > '7')
+			return false;
+		if (mode < TOO_MUCH)
+			mode = mode * 8 + (*text - '0');
+	}
+	*value = mode;
+	return mode <= 0777;
+}
+
+static bool plain_value(const char *text, unsigned int width, uint64_t *value)
+{
+	unsigned __int128 number, values = (unsigned __int128)1 << (8 * width);
+	bool negative = *text == '-';
+	const char *end = plain_digits(text + negative, &number);
+
+	if (!end || *end || (negative ? number > values / 2 : number >= values))
+		return false;
+	*value = negative && number ? values - number : number;
+	return true;
+}
+
+static bool plain_numa(const char *text, uint64_t *value)
+{
+	unsigned __int128 node;
+
+	*value = 0;
+	if (strncmp(text, "bind:", 5) && strncmp(text, "interleave:", 11))
+		return false;
+	text = strchr(text, ':');
+	do {
+		text = plain_digits(text + 1, &node);
+		if (!text || (*text && *text != ',') || node > 63)
+			return false;
+		*value |= 1ULL << (unsigned int)node;
+	} while (*text);
+	return true;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct input input = { data, size };
+	uint8_t which = take_byte(&input) % 5, how = take_byte(&input);
+	uint64_t least = how % 3, most = how & 4 ? UINT64_MAX : how;
+	unsigned int width = how % 8 + 1;
+	struct shatomic_create_options options = { 0 };
+	char text[MAX_TEXT + 1];
+	uint64_t want = 0;
+	volatile uint64_t got = 0;
+	volatile bool taken = false;
+	bool good = false;
+	size_t length = input.left < MAX_TEXT ? input.left : MAX_TEXT;
+
+	memcpy(text, input.at, length);
+	text[length] = '\0';
+
+	if (!setjmp(refused)) {
+		switch (which) {
+		case 0: got = parse_number("it", text, least, most); break;
+		case 1: got = parse_size("it", text); break;
+		case 2: got = parse_mode("it", text); break;
+		case 3: got = parse_value("it", text, width); break;
+		case 4:
+			parse_numa("it", text, &options);
+			got = options.numa_nodes;
+			break;
+		}
+		taken = true;
+	}
+	switch (which) {
+	case 0: good = plain_number(text, least, most, &want); break;
+	case 1: good = plain_size(text, &want); break;
+	case 2: good = plain_mode(text, &want); break;
+	case 3: good = plain_value(text, width, &want); break;
+	case 4: good = plain_numa(text, &want); break;
+	}
+	expect(taken == good, "function %u takes '%s': %d", which, text, taken);
+	expect(!good || got == want, "function %u, '%s': %llx %llx", which,
+	       text, (unsigned long long)got, (unsigned long long)want);
+	return 0;
+}
