@@ -99,6 +99,7 @@ intree:
 
 test-intree:
 	@tests/intree
+
 test-model:
 	@tools/setup model
 	@mkdir -p build/log
