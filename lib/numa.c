@@ -20,7 +20,7 @@ static int set_policy(int mode, const unsigned long *nodes)
 {
 	/* The kernel takes one bit less than it is told. */
 	return syscall(SYS_set_mempolicy, mode, nodes,
-		       SHATOMIC_NUMA_MOST_NODES + 1);
+		       nodes ? SHATOMIC_NUMA_MOST_NODES + 1 : 0);
 }
 
 int shatomic_numa_check(const struct shatomic_create_options *options)
