@@ -12,7 +12,7 @@
 
 #include <linux/tracepoint.h>
 
-#include "kmod/shatomic.h"
+#include "shatomic.h"
 
 /* In place of an operation: each row has its own. */
 #define SHATOMIC_TRACE_MIXED (~0U)
@@ -155,9 +155,9 @@ TRACE_EVENT(shatomic_batch_complete,
 
 #endif /* KMOD_TRACE_H */
 
-/* Found by -I of the directory that Kbuild is in, out of tree and in it. */
+/* Found by -I of this directory. */
 #undef TRACE_INCLUDE_PATH
-#define TRACE_INCLUDE_PATH kmod
+#define TRACE_INCLUDE_PATH .
 #undef TRACE_INCLUDE_FILE
 #define TRACE_INCLUDE_FILE trace
 #include <trace/define_trace.h>
