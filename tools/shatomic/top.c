@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "debugfs.h"
+#include "table.h"
 #include "terminal.h"
 #include "tool.h"
 
@@ -24,10 +25,12 @@
  * struct top_options - What was asked for
  * @delay: Seconds between refreshes.
  * @iterations: How many refreshes, 0 for no end.
+ * @json: Each as a line of JSON.
  */
 struct top_options {
 	double delay;
 	uint64_t iterations;
+	bool json;
 };
 
 /**
@@ -88,6 +91,9 @@ static error_t parse_top(int key, char *text, struct argp_state *state)
 	struct top_options *options = state->input;
 
 	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &options->json;
+		return 0;
 	case 'd':
 		options->delay = parse_delay(text);
 		return 0;
@@ -230,7 +236,7 @@ static void print_count(struct page *page, const char *what, uint64_t count,
 {
 	char text[24];
 
-	print_line(page, "%-10s %20" PRIu64 " %16s/s", what, count,
+	print_line(page, "%-28s %20" PRIu64 " %16s/s", what, count,
 		   rate_text(text, known, value));
 }
 
@@ -264,10 +270,12 @@ static void print_ops(struct page *page, const struct top_view *view)
 static void print_totals(struct page *page, const struct top_view *view)
 {
 	const struct debugfs_reading *reading = view->reading;
+	char pinned[SIZE_TEXT_SIZE];
 
 	print_line(page,
-		   "%zu regions, %" PRIu64 " bytes pinned, %" PRIu64 " batches in flight",
-		   reading->region_count, reading->pinned_bytes,
+		   "%zu regions, %s pinned, %" PRIu64 " batches in flight",
+		   reading->region_count,
+		   size_text(reading->pinned_bytes, pinned),
 		   reading->total.in_flight);
 	if (!reading->counting)
 		print_line(page,
@@ -287,24 +295,24 @@ static void print_regions(struct page *page, const struct top_view *view)
 	size_t i;
 
 	/* What matters most fits 80 columns. */
-	print_line(page, "%-20s %11s %10s %14s %11s %7s %6s %5s %13s %8s %s",
+	print_line(page, "%-20s %11s %10s %14s %11s %7s %6s %5s %7s %8s %s",
 		   "NAME", "ROWS/S", "BATCHES/S", "ROWS", "BATCHES", "ERRORS",
 		   "FLIGHT", "FILES", "SIZE", "OWNER", "INODE");
 	for (i = 0; i < view->reading->region_count; i++) {
 		const struct top_line *line = &view->lines[i];
 		const struct debugfs_region *region = line->region;
-		char rows[24], batches[24];
+		char rows[24], batches[24], size[SIZE_TEXT_SIZE];
 
 		print_line(page,
-			   "%-20s %11s %10s %14" PRIu64 " %11" PRIu64 " %7" PRIu64 " %6" PRIu64 " %5u %13" PRIu64 " %8u %" PRIu64,
+			   "%-20s %11s %10s %14" PRIu64 " %11" PRIu64 " %7" PRIu64 " %6" PRIu64 " %5u %7s %8u %" PRIu64,
 			   region->name[0] ? region->name : "-",
 			   rate_text(rows, view->has_rates, line->rates.rows),
 			   rate_text(batches, view->has_rates,
 				     line->rates.batches),
 			   region->counts.rows, region->counts.batches,
 			   region->counts.errors, region->counts.in_flight,
-			   region->files, region->bytes, region->uid,
-			   region->inode);
+			   region->files, size_text(region->bytes, size),
+			   region->uid, region->inode);
 	}
 }
 
@@ -325,6 +333,64 @@ static void print_view(const struct top_view *view, bool on_terminal)
 		terminal_end_page();
 }
 
+static void add_counts(struct json_object *object,
+		       const struct debugfs_counts *counts)
+{
+	add_number(object, "rows", counts->rows);
+	add_number(object, "batches", counts->batches);
+	add_number(object, "errors", counts->errors);
+	add_number(object, "in_flight", counts->in_flight);
+}
+
+static void add_rates(struct json_object *object, const struct top_rates *rates)
+{
+	add_real(object, "rows_per_second", rates->rows);
+	add_real(object, "batches_per_second", rates->batches);
+	add_real(object, "errors_per_second", rates->errors);
+}
+
+static struct json_object *region_as_json(const struct top_view *view,
+					  const struct top_line *line)
+{
+	const struct debugfs_region *region = line->region;
+	struct json_object *object = new_object();
+
+	add_text(object, "name", region->name);
+	add_number(object, "inode", region->inode);
+	add_number(object, "ipc_namespace", region->ipc_ns);
+	add_number(object, "uid", region->uid);
+	add_number(object, "gid", region->gid);
+	add_number(object, "size", region->bytes);
+	add_number(object, "huge_bytes", region->huge_bytes);
+	add_number(object, "files", region->files);
+	add_counts(object, &region->counts);
+	if (view->has_rates)
+		add_rates(object, &line->rates);
+	return object;
+}
+
+static void print_json(const struct top_view *view)
+{
+	const struct debugfs_reading *reading = view->reading;
+	struct json_object *object = new_object(), *ops = new_object();
+	struct json_object *regions = new_array();
+	size_t i;
+
+	for (i = 0; i < SHATOMIC_OP_COUNT; i++)
+		add_number(ops, shatomic_op_name(i), reading->op_rows[i]);
+	for (i = 0; i < reading->region_count; i++)
+		json_object_array_add(regions,
+				      region_as_json(view, &view->lines[i]));
+	add_truth(object, "counting", reading->counting);
+	add_number(object, "pinned_bytes", reading->pinned_bytes);
+	add_counts(object, &reading->total);
+	if (view->has_rates)
+		add_rates(object, &view->rates);
+	json_object_object_add(object, "op_rows", ops);
+	json_object_object_add(object, "regions", regions);
+	print_json_line(object);
+}
+
 static void sleep_for(double seconds)
 {
 	struct timespec left = {
@@ -338,7 +404,7 @@ static void sleep_for(double seconds)
 
 static int run_top(const struct top_options *options)
 {
-	bool on_terminal = terminal_is_there();
+	bool on_terminal = !options->json && terminal_is_there();
 	struct debugfs_reading readings[2] = { 0 };
 	struct top_view view = { 0 };
 	uint64_t i;
@@ -350,7 +416,10 @@ static int run_top(const struct top_options *options)
 	for (i = 0;; i++) {
 		make_view(&view, &readings[i % 2],
 			  i ? &readings[(i + 1) % 2] : NULL);
-		print_view(&view, on_terminal);
+		if (options->json)
+			print_json(&view);
+		else
+			print_view(&view, on_terminal);
 		if (tool_flush_stdout())
 			return TOOL_TROUBLE;
 		if (i + 1 == options->iterations)
@@ -379,11 +448,15 @@ int command_top(int argc, char **argv)
 		  0 },
 		{ 0 },
 	};
+	static const struct argp_child children[] = {
+		{ &json_argp, 0, NULL, 0 }, { 0 },
+	};
 	static const struct argp argp = {
 		.options = option_list,
 		.parser = parse_top,
+		.children = children,
 		.doc = "Show what runs on all regions of the module, over and over: on top all of them together and the operations of most rows, then each region, those with most rows a second first.\v"
-		       "It needs root, and debugfs. Sizes are in bytes. Rates are of the time since the last refresh. When standard output is no terminal, refreshes are written one after the other. Counted are batches that the kernel ran; the module parameter stats turns that on and off.",
+		       "It needs root, and debugfs. Rates are of the time since the last refresh. When standard output is no terminal, refreshes are written one after the other; with --json each is a line. Counted are batches that the kernel ran; the module parameter stats turns that on and off.",
 	};
 	struct top_options options = { .delay = 3 };
 
