@@ -365,6 +365,39 @@ TEST_F(batch, a_word_may_be_its_own_peer)
 	}
 }
 
+/* Some machines fault where one that is not aligned is taken for an integer. */
+TEST_F(batch, a_peer_need_not_be_aligned)
+{
+	struct shatomic_batch batch = {
+		.op = SHATOMIC_OP_COMPARE_AND_SET, .rows = 1,
+		.offsets = self->offsets, .operands = self->operands,
+		.results = self->results, .peers = &self->peer,
+		.peer_offsets = self->peer_offsets, .peer_count = 1,
+	};
+	unsigned int width;
+
+	self->offsets[0] = 8;
+	for (width = 2; width <= 4; width += 2) {
+		batch.width = width;
+		batch.op = SHATOMIC_OP_COMPARE_AND_SET;
+		self->peer_offsets[0] = 8 - width - 1;
+		self->operands[0] = 0x1234;
+		store_word(self->memory + 8, width, 0x77);
+		store_word(self->peer_memory + 8 - width - 1, width, 0x55);
+		ASSERT_EQ(0, shatomic_batch_run(self->region, &batch));
+		EXPECT_EQ(0, self->results[0]);
+		EXPECT_EQ(0x77, load_word(self->peer_memory + 8 - width - 1,
+					  width));
+		ASSERT_EQ(0, shatomic_batch_run(self->region, &batch));
+		EXPECT_EQ(1, self->results[0]);
+		EXPECT_EQ(0x1234, load_word(self->memory + 8, width));
+
+		batch.op = SHATOMIC_OP_STORE;
+		ASSERT_EQ(0, shatomic_batch_run(self->region, &batch));
+		EXPECT_EQ(0x77, load_word(self->memory + 8, width));
+	}
+}
+
 /* A table as large as it may be, whose last entry is unlike the others. */
 TEST_F(batch, as_many_peers_as_may_be)
 {

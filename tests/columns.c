@@ -388,7 +388,7 @@ TEST_F(columns, scattered_pages)
 	TH_LOG("%u breaks", breaks);
 	/* Other backends' pages are had from elsewhere. */
 	if (self->on_device)
-		EXPECT_LT(100, breaks);
+		EXPECT_LT(8, breaks);
 
 	for (i = 0; i < COUNT_OF(shapes); i++) {
 		struct shatomic_batch ordinary, scattered;

@@ -291,8 +291,12 @@ static int check_row(const struct shatomic_memory *self,
 	if ((traits & SHATOMIC_OP_HAS_BIT) && !has_bit(rows, i, width))
 		return -EINVAL;
 
-	return traits & SHATOMIC_OP_HAS_PEER ?
-		       check_peer(rows, i, traits, width, field) : 0;
+	if (!(traits & SHATOMIC_OP_HAS_PEER))
+		return 0;
+	ret = check_peer(rows, i, traits, width, field);
+	if (!ret && !shatomic_is_integer(rows->peer_offsets[i], width))
+		*has_fields = true;
+	return ret;
 }
 
 static int check_each(const struct shatomic_memory *self,

@@ -160,9 +160,9 @@ int shatomic_check_columns(const struct shatomic_rows *rows, __u64 base,
  * shatomic_check_rows() - Check each row
  * @self: The region they are for.
  * @rows: The rows, whose shape has been checked.
- * @has_fields: [out] Set when rows of one operation and width have a word that
- *	is not an integer of the machine, 1, 2, 4 or 8 bytes wide and aligned;
- *	else left as it is.
+ * @has_fields: [out] Set when rows of one operation and width have a word, or a
+ *	peer's, that is not an integer of the machine, 1, 2, 4 or 8 bytes wide
+ *	and aligned; else left as it is.
  * @error: [out] The first row that is wrong, counted from 0 in @rows.
  *
  * Return: 0, -EINVAL, -EOPNOTSUPP, -ERANGE or -EACCES.
