@@ -27,6 +27,7 @@ help:
 	@echo 'make man       the manual pages, in build/man'
 	@echo 'make install   install library, command, completions, pages; DESTDIR=, PREFIX='
 	@echo 'make install-module  install the module for the kernel of KDIR'
+	@echo 'make deb       the Debian packages, in build/deb'
 	@echo 'make bench     measure batches, native, in a guest and in the kernel'
 	@echo 'make lint      static checks of all sources'
 	@echo 'make setup     install with apt what the others need (they do so too)'
@@ -130,6 +131,8 @@ torture: module library command
 	@mkdir -p build/log
 	@tests/vm/guest torture $(SECONDS) | tee build/log/torture.tap
 	@tests/summary build/log/torture.tap
+deb:
+	@tools/make-deb
 
 bench:
 	@tools/bench/run build/bench
@@ -159,5 +162,5 @@ clean:
 
 .PHONY: help setup all module test-module library command examples man tests \
 	run test test-matrix test-arch test-debug intree test-intree test-model \
-	test-sanitize fuzz-library torture bench shell lint install install-module \
-	clean
+	test-sanitize fuzz-library torture deb bench shell lint install \
+	install-module clean
