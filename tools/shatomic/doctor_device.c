@@ -54,6 +54,26 @@ static bool find_module_file(const char *release, char *path, size_t size)
 	return found;
 }
 
+/* Whether the kernel takes signed modules only, as it does by Secure Boot. */
+static bool wants_signature(void)
+{
+	char line[NAME_SIZE];
+
+	if (read_first_line("/sys/kernel/security/lockdown", line,
+			    sizeof(line)) && !strstr(line, "[none]"))
+		return true;
+	return read_first_line("/sys/module/module/parameters/sig_enforce",
+			       line, sizeof(line)) && line[0] == 'Y';
+}
+
+static void advise_on_loading(struct finding *finding)
+{
+	if (wants_signature())
+		advise(finding, "this kernel takes signed modules only (Secure Boot?). As root: mokutil --import /var/lib/dkms/mok.pub; restart, enroll the key as the firmware asks; modprobe " MODULE ". Or do without: SHATOMIC_BACKEND=memfd");
+	else
+		advise(finding, "as root: modprobe " MODULE "; for each boot: echo " MODULE " >/etc/modules-load.d/" MODULE ".conf");
+}
+
 void check_module(struct finding *finding, uint64_t size)
 {
 	char path[2 * PATH_SIZE];
@@ -68,12 +88,12 @@ void check_module(struct finding *finding, uint64_t size)
 	if (find_module_file(kernel.release, path, sizeof(path))) {
 		find(finding, FINDING_NO, "not loaded, but there: %.200s",
 		     path);
-		advise(finding, "as root: modprobe " MODULE "; for each boot: echo " MODULE " >/etc/modules-load.d/" MODULE ".conf");
+		advise_on_loading(finding);
 		return;
 	}
 	find(finding, FINDING_NO,
 	     "not loaded, and there is none for kernel %.80s", kernel.release);
-	advise(finding, "build and install it for this kernel (make install-module), then as root: depmod; modprobe " MODULE ". Or do without: SHATOMIC_BACKEND=memfd");
+	advise(finding, "install the package " MODULE "-dkms and this kernel's headers, or build it (make install-module; as root: depmod); then as root: modprobe " MODULE ". Or do without: SHATOMIC_BACKEND=memfd");
 }
 
 /* Names are read from files, as a static program can't ask more than those. */
