@@ -28,6 +28,7 @@ help:
 	@echo 'make install   install library, command, completions, pages; DESTDIR=, PREFIX='
 	@echo 'make install-module  install the module for the kernel of KDIR'
 	@echo 'make deb       the Debian packages, in build/deb'
+	@echo 'make test-deb  install, use and purge them in a guest with Debian'
 	@echo 'make bench     measure batches, native, in a guest and in the kernel'
 	@echo 'make lint      static checks of all sources'
 	@echo 'make setup     install with apt what the others need (they do so too)'
@@ -134,6 +135,9 @@ torture: module library command
 deb:
 	@tools/make-deb
 
+test-deb: deb
+	@tests/deb/run
+
 bench:
 	@tools/bench/run build/bench
 
@@ -162,5 +166,5 @@ clean:
 
 .PHONY: help setup all module test-module library command examples man tests \
 	run test test-matrix test-arch test-debug intree test-intree test-model \
-	test-sanitize fuzz-library torture deb bench shell lint install \
+	test-sanitize fuzz-library torture deb test-deb bench shell lint install \
 	install-module clean
