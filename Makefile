@@ -132,6 +132,7 @@ torture: module library command
 	@mkdir -p build/log
 	@tests/vm/guest torture $(SECONDS) | tee build/log/torture.tap
 	@tests/summary build/log/torture.tap
+
 deb:
 	@tools/make-deb
 
