@@ -69,6 +69,9 @@ many() {
 		prints "$many_words" shatomic get --count 8 "$name" 0
 }
 
+# The lowest byte of the word at 8.
+low=$((8 + $(lowest 1)))
+
 check "create" shatomic create "$name"
 check "and another" shatomic create "$other"
 check "rows of CSV" prints "result,status
@@ -81,24 +84,24 @@ check "columns in any order, blank lines, carriage returns, no newline at the en
 7,done" batch 'operand,op,offset\r\n\n7,set,8\r\n,get,8'
 check "an op and a width for all rows" prints "result,status
 0,done
-1,done" batch 'offset,operand\n8,3\n8,3\n' --op test_and_set_bit --width 1
+1,done" batch "offset,operand\n$low,3\n$low,3\n" --op test_and_set_bit --width 1
 check "a comparison that does not hold" prints "result,status
 0,compare_failed
 0,done" sh -c "printf 'offset,operand,comparand\n16,1,2\n16,1,0\n' | shatomic batch --op compare_and_set_value $name; [ \$? -eq 1 ]"
 check "masks" prints "result,status
 1,done
-0xf1" sh -c "printf 'offset,operand,comparand,mask,comparand_mask\n16,0xff,1,0xf0,0x0f\n' | shatomic batch --op masked_compare_and_set_value $name; shatomic get --hex --width 1 $name 16"
+0xf1" sh -c "printf 'offset,operand,comparand,mask,comparand_mask\n16,0xff,1,0xf0,0x0f\n' | shatomic batch --op masked_compare_and_set_value $name; shatomic get --hex --width 1 $name $((16 + $(lowest 1)))"
 check "a peer of each row" prints "result,status
 0,done
 15,done" batch "op,offset,peer,peer_offset\nstore,24,$other,8\nstore,32,$name,8\n"
 check "a peer of all rows" prints "result,status
 0,done" batch "offset\n24\n" --op store --peer "$other"
 check "hexadecimal" prints "result,status
-0xff,done" batch 'offset,operand\n40,0xff\n' --op set --width 1 --hex
+0xff,done" batch "offset,operand\n$((40 + $(lowest 1))),0xff\n" --op set --width 1 --hex
 check "lines of JSON" prints '{"result":255,"status":"done"}
 {"result":18446744073709551615,"status":"done"}
 {"result":18446744073709551615,"status":"done"}' batch '{"op":"fetch_and_add","offset":40,"operand":1}\n\n{"op":"set","offset":48,"operand":18446744073709551615}\n {"offset":"0x30","op":"get","operand":null}' --json
-check "hexadecimal in JSON" prints '{"result":"0x0100","status":"done"}' batch '{"offset":40}\n' --op get --json --hex --width 2
+check "hexadecimal in JSON" prints '{"result":"0x0100","status":"done"}' batch "{\"offset\":$((40 + $(lowest 2)))}\n" --op get --json --hex --width 2
 check "from a file" prints "result,status
 256,done" sh -c "printf 'offset\n40\n' >$tap_dir/rows; shatomic batch --op get $name $tap_dir/rows"
 check "no rows" prints "result,status" batch 'offset\n' --op get

@@ -10,12 +10,13 @@ name=cli-words-$$
 other=cli-words-other-$$
 trap 'shatomic rm "$name" "$other" 2>/dev/null; rm -rf "$tap_dir"' EXIT
 
-# Where the lowest byte of an 8-byte word at 0 lies, the upper three of a 4-byte
-# word at 16, and its highest.
-if [ "$(printf '\1\0' | od -An -tu2 | tr -d ' ')" = 1 ]; then
-	low=0 upper=17 top=19
+# In the 8-byte word at 0 the lowest byte; in the 4-byte word at 16, which begins
+# the word there, its upper three and its highest.
+low=$(lowest 1)
+if [ "$low" -eq 0 ]; then
+	upper=17 top=19
 else
-	low=7 upper=16 top=16
+	upper=16 top=16
 fi
 
 check "create" shatomic create --size 64K "$name"

@@ -1021,18 +1021,19 @@ static const struct setting {
 static uint64_t member_of_info(int device, size_t member)
 {
 	struct shatomic_ioc_info info = get_info(device);
-	uint64_t value = 0;
+	uint64_t value;
+	uint32_t half;
 
 	switch (member) {
 	case MEMBER(max_pinned_bytes):
 	case MEMBER(max_batch_rows):
 	case MEMBER(slice_rows):
-		memcpy(&value, (char *)&info + member, sizeof(uint64_t));
-		break;
+		memcpy(&value, (char *)&info + member, sizeof(value));
+		return value;
 	default:
-		memcpy(&value, (char *)&info + member, sizeof(uint32_t));
+		memcpy(&half, (char *)&info + member, sizeof(half));
+		return half;
 	}
-	return value;
 }
 
 /* With whatever set, what the limit says is refused, and all else goes on. */

@@ -57,6 +57,15 @@ refuses() {
 	return 1
 }
 
+# lowest WIDTH: where in an aligned 8-byte word its lowest WIDTH bytes lie.
+lowest() {
+	if [ "$(printf '\1\0' | od -An -tu2 | tr -d ' ')" = 1 ]; then
+		echo 0
+	else
+		echo $((8 - $1))
+	fi
+}
+
 # as_nobody COMMAND: by a shell of that user, for which we must be root. What it
 # runs must lie where that user may go.
 as_nobody() {
