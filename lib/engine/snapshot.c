@@ -18,18 +18,38 @@ static bool is_same(__u64 *first, const __u64 *second, __u64 count)
 	return !different;
 }
 
+/* Few enough for the kernel's stack. */
+#define AGAIN_ROWS 32
+
+/* Load all words once more; returns whether they were what @rows has. */
+static bool load_again(const struct shatomic_memory *self,
+		       const struct shatomic_rows *rows, bool has_fields)
+{
+	__u64 results[AGAIN_ROWS], first, count;
+	struct shatomic_rows again;
+	bool same = true;
+
+	for (first = 0; first < rows->count; first += count) {
+		count = rows->count - first;
+		if (count > AGAIN_ROWS)
+			count = AGAIN_ROWS;
+		again = shatomic_rows_slice(rows, first, count);
+		again.results = results;
+		shatomic_run_rows(self, &again, has_fields);
+		if (!is_same(rows->results + first, results, count))
+			same = false;
+	}
+	return same;
+}
+
 static int run_snapshot(const struct shatomic_memory *self,
 			const struct shatomic_rows *rows, bool has_fields)
 {
-	__u64 results[SHATOMIC_SNAPSHOT_ROWS];
-	struct shatomic_rows again = *rows;
 	__u32 tries;
 
-	again.results = results;
 	shatomic_run_rows(self, rows, has_fields);
 	for (tries = 0; tries < SHATOMIC_SNAPSHOT_TRIES; tries++) {
-		shatomic_run_rows(self, &again, has_fields);
-		if (is_same(rows->results, results, rows->count))
+		if (load_again(self, rows, has_fields))
 			return 0;
 	}
 	return -EBUSY;
