@@ -410,10 +410,19 @@ static void fork_life(struct shatomic_region *const *regions)
 static void act(struct worker *worker)
 {
 	switch (next_random() % 32) {
-	case 0: use_own_region(); break;
-	case 1: case 2: use_name(); break;
-	case 3: give_region(worker); break;
-	case 4: take_region(worker); break;
+	case 0:
+		use_own_region();
+		break;
+	case 1:
+	case 2:
+		use_name();
+		break;
+	case 3:
+		give_region(worker);
+		break;
+	case 4:
+		take_region(worker);
+		break;
 	case 5:
 		if (next_random() % 2)
 			kill_somebody();
