@@ -101,16 +101,6 @@ static struct shatomic_ioc_info get_info(int device)
 	return info;
 }
 
-static bool write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
-	bool written = fd >= 0 &&
-		       write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	close(fd);
-	return written;
-}
-
 /*
  * Whether the results of batches on a region that nobody else changes, @times
  * one after the other, are those of row order: each word counts its rows.
@@ -385,7 +375,7 @@ TEST_F(fanout, workers_are_as_many_as_asked_for)
 
 static void into_cpuset(void)
 {
-	if (!write_text(CGROUP "/cgroup.procs", "0"))
+	if (write_text(CGROUP "/cgroup.procs", "0"))
 		_exit(2);
 }
 
@@ -396,7 +386,7 @@ TEST_F(fanout, workers_run_in_the_cpuset)
 	rmdir(CGROUP);
 	ASSERT_EQ(0, mkdir(CGROUP, 0755));
 	for (cpu = 0; cpu < 2; cpu++) {
-		ASSERT_TRUE(write_text(CGROUP "/cpuset.cpus", cpu ? "1" : "0"));
+		ASSERT_EQ(0, write_text(CGROUP "/cpuset.cpus", cpu ? "1" : "0"));
 		for (lanes = 0; lanes < 2; lanes++) {
 			EXPECT_EQ(0, workers_of(self, UINT32_MAX, into_cpuset,
 						lanes, by_ioctl));
@@ -405,7 +395,7 @@ TEST_F(fanout, workers_run_in_the_cpuset)
 					     ~(1ULL << cpu));
 		}
 	}
-	ASSERT_TRUE(write_text(CGROUP "/cpuset.cpus", "0-1"));
+	ASSERT_EQ(0, write_text(CGROUP "/cpuset.cpus", "0-1"));
 	EXPECT_NE(0, workers_of(self, UINT32_MAX, into_cpuset, true, by_ioctl));
 	EXPECT_EQ(0, rmdir(CGROUP));
 }
@@ -464,7 +454,7 @@ TEST_F_TIMEOUT(fanout, cpu_goes_off_and_on, 120)
 	}
 	for (i = 0, wait = 0; i < 2 * SWITCHES && wait < 10000; i++) {
 		before = __atomic_load_n(&shared->runs, __ATOMIC_RELAXED);
-		EXPECT_TRUE(write_text(CPU1, i % 2 ? "1" : "0"));
+		EXPECT_EQ(0, write_text(CPU1, i % 2 ? "1" : "0"));
 		/* A batch ends after each switch; a hang is the timeout's. */
 		for (wait = 0; wait < 10000; wait++) {
 			if (__atomic_load_n(&shared->runs, __ATOMIC_RELAXED) >
@@ -474,7 +464,7 @@ TEST_F_TIMEOUT(fanout, cpu_goes_off_and_on, 120)
 		}
 		EXPECT_GT(10000, wait);
 	}
-	EXPECT_TRUE(write_text(CPU1, "1"));
+	EXPECT_EQ(0, write_text(CPU1, "1"));
 	__atomic_store_n(&shared->stop, true, __ATOMIC_RELAXED);
 	for (i = 0; i < COUNT_OF(children); i++)
 		EXPECT_EQ(0, wait_child(children[i]));
@@ -523,10 +513,10 @@ TEST_F(fanout, cpu_goes_off_in_mid_batch)
 		};
 		ASSERT_EQ(0, pthread_create(&thread, NULL, run_held, &held));
 		ASSERT_TRUE(await_readers(fault, 2));
-		EXPECT_TRUE(write_text(CPU1, "0"));
+		EXPECT_EQ(0, write_text(CPU1, "0"));
 		EXPECT_TRUE(end_waiting(fault, operands, rows * 8));
 		pthread_join(thread, NULL);
-		EXPECT_TRUE(write_text(CPU1, "1"));
+		EXPECT_EQ(0, write_text(CPU1, "1"));
 		EXPECT_EQ(0, held.ret);
 		EXPECT_EQ(rows, held.batch.rows_done);
 		ASSERT_EQ(REGION_BYTES,

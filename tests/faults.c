@@ -60,15 +60,6 @@ FIXTURE(faults)
 	char name[SHATOMIC_NAME_SIZE];
 };
 
-static bool write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	bool written = fd >= 0 && write(fd, text, strlen(text)) > 0;
-
-	close(fd);
-	return written;
-}
-
 /* The number after @key, which begins a line, or the first of all. */
 static long long read_number(const char *path, const char *key)
 {
@@ -104,7 +95,7 @@ static bool prepare_faults(void)
 
 	for (i = 0; i < COUNT_OF(no); i++) {
 		snprintf(path, sizeof(path), "/sys/kernel/debug/%s", no[i]);
-		if (!write_text(path, "0"))
+		if (write_text(path, "0"))
 			return false;
 	}
 	return true;
@@ -250,7 +241,7 @@ FIXTURE_SETUP(faults)
 	self->goes_on = true;
 
 	ASSERT_EQ(0, mkdir(CGROUP, 0755));
-	ASSERT_TRUE(write_text(CGROUP "/cgroup.procs", "0"));
+	ASSERT_EQ(0, write_text(CGROUP "/cgroup.procs", "0"));
 	self->device = open("/dev/shatomic", O_RDWR);
 	ASSERT_LE(0, self->device);
 	unique_name(self->name, "faults");
@@ -279,7 +270,7 @@ FIXTURE_TEARDOWN(faults)
 	fflush(stdout);
 	EXPECT_TRUE(is_as_before(self));
 	EXPECT_TRUE(charge_is_back(self));
-	EXPECT_TRUE(write_text(CGROUP_ROOT "/cgroup.procs", "0"));
+	EXPECT_EQ(0, write_text(CGROUP_ROOT "/cgroup.procs", "0"));
 	EXPECT_EQ(0, rmdir(CGROUP));
 }
 
@@ -633,9 +624,9 @@ TEST_F(faults, batch_shared_with_workers)
 		struct shatomic_ioc_batch batch = fill(self, MAX_ROWS);
 
 		batch.results = self->nth % 2 ? batch.results : 0;
-		ASSERT_TRUE(write_text(SLICE_ROWS, "1024"));
+		ASSERT_EQ(0, write_text(SLICE_ROWS, "1024"));
 		EXPECT_TRUE(try_batch(self, &batch));
-		ASSERT_TRUE(write_text(SLICE_ROWS, text));
+		ASSERT_EQ(0, write_text(SLICE_ROWS, text));
 		/* How many places the caller comes by differs. */
 		self->goes_on &= self->nth < 200;
 	}

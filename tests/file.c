@@ -1017,15 +1017,6 @@ TEST_F(files, a_dump_that_is_killed)
 	shatomic_close(region);
 }
 
-static bool write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	bool done = fd >= 0 && write(fd, text, strlen(text)) > 0;
-
-	close(fd);
-	return done;
-}
-
 /* A small disk at "disk", that nobody but this process sees. */
 static bool mount_small_disk(void)
 {
@@ -1036,9 +1027,9 @@ static bool mount_small_disk(void)
 		snprintf(groups, sizeof(groups), "0 %d 1", getgid());
 		/* Who has no group there can make no files. */
 		if (unshare(CLONE_NEWUSER | CLONE_NEWNS) ||
-		    !write_text("/proc/self/uid_map", users) ||
-		    !write_text("/proc/self/setgroups", "deny") ||
-		    !write_text("/proc/self/gid_map", groups))
+		    write_text("/proc/self/uid_map", users) ||
+		    write_text("/proc/self/setgroups", "deny") ||
+		    write_text("/proc/self/gid_map", groups))
 			return false;
 	}
 	return !mkdir("disk", 0777) &&

@@ -55,6 +55,23 @@ static inline void unique_name(char name[SHATOMIC_NAME_SIZE], const char *what)
 	snprintf(name, SHATOMIC_NAME_SIZE, "test-%s-%d", what, getpid());
 }
 
+/* Write to a file that is there, of /proc or /sys say; 0 or a negative errno. */
+static inline int write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), err = 0;
+	ssize_t written;
+
+	if (fd < 0)
+		return -errno;
+	written = write(fd, text, strlen(text));
+	if (written < 0)
+		err = -errno;
+	else if (written != (ssize_t)strlen(text))
+		err = -EIO;
+	close(fd);
+	return err;
+}
+
 /* Exit status of a child, 256 + signal when one killed it. */
 static inline int wait_child(pid_t pid)
 {

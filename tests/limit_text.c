@@ -20,17 +20,6 @@ FIXTURE(limit_text)
 	char max_user_batches[32];
 };
 
-static int write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY), ret;
-
-	if (fd < 0)
-		return -errno;
-	ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
-	close(fd);
-	return ret;
-}
-
 FIXTURE_SETUP(limit_text)
 {
 	int fd = open(MAX_USER_BATCHES, O_RDONLY);

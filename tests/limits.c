@@ -39,17 +39,6 @@ static struct shatomic_ioc_info get_info(int device)
 	return info;
 }
 
-static int write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY), ret;
-
-	if (fd < 0)
-		return -errno;
-	ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
-	close(fd);
-	return ret;
-}
-
 static long long read_number(const char *path)
 {
 	char text[32] = "";

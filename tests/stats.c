@@ -58,16 +58,6 @@ FIXTURE_TEARDOWN(stats)
 	shatomic_close(self->region);
 }
 
-static bool write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool written = fd >= 0 &&
-		       write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	close(fd);
-	return written;
-}
-
 static struct shatomic_batch batch_of_adds(const uint64_t *operands,
 					   unsigned int rows)
 {
@@ -388,11 +378,11 @@ TEST_F(stats, turned_off_and_on_meanwhile)
 	int on;
 
 	for (on = 1; on >= 0; on--) {
-		ASSERT_TRUE(write_text(PARAMETER, on ? "Y" : "N"));
+		ASSERT_EQ(0, write_text(PARAMETER, on ? "Y" : "N"));
 		ASSERT_TRUE(hold(&held, self->region, self->operands, 16));
 		ASSERT_EQ(0, pthread_create(&thread, NULL, run_held, &held));
 		ASSERT_TRUE(await_readers(held.fault, 1));
-		ASSERT_TRUE(write_text(PARAMETER, on ? "N" : "Y"));
+		ASSERT_EQ(0, write_text(PARAMETER, on ? "N" : "Y"));
 		ASSERT_TRUE(end_waiting(held.fault, held.page, PAGE_BYTES));
 		pthread_join(thread, NULL);
 		close(held.fault);
@@ -410,13 +400,13 @@ TEST_F(stats, turned_off_and_on_meanwhile)
 		EXPECT_TRUE(are_counted(self->region, &self->expected));
 	}
 
-	ASSERT_TRUE(write_text(PARAMETER, "0"));
+	ASSERT_EQ(0, write_text(PARAMETER, "0"));
 	ASSERT_EQ(0, shatomic_batch_run(self->region, &batch));
 	self->expected.counting = 0;
 	EXPECT_TRUE(are_counted(self->region, &self->expected));
-	EXPECT_FALSE(write_text(PARAMETER, "perhaps"));
+	EXPECT_NE(0, write_text(PARAMETER, "perhaps"));
 	EXPECT_TRUE(are_counted(self->region, &self->expected));
-	ASSERT_TRUE(write_text(PARAMETER, "1"));
+	ASSERT_EQ(0, write_text(PARAMETER, "1"));
 	self->expected.counting = 1;
 	EXPECT_TRUE(are_counted(self->region, &self->expected));
 }

@@ -39,17 +39,6 @@ is() {
 	return 1
 }
 
-# refuses TEXT COMMAND...: whether it exits with 2 and its error has TEXT.
-refuses() {
-	wanted=$1
-	shift
-	status 2 "$@" 2>"$tap_dir/error" >/dev/null || return
-	grep -qF -- "$wanted" "$tap_dir/error" && return
-	echo "the error has no '$wanted':"
-	cat "$tap_dir/error"
-	return 1
-}
-
 one_page() {
 	shatomic top --iterations 1 >"$page"
 }

@@ -107,15 +107,6 @@ static pid_t fork_flushed(void)
 	return fork();
 }
 
-static bool write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	bool good = fd >= 0 && write(fd, text, strlen(text)) > 0;
-
-	close(fd);
-	return good;
-}
-
 static struct shatomic_ioc_info get_info(void)
 {
 	struct shatomic_ioc_info info = { .size = sizeof(info) };
@@ -486,7 +477,7 @@ static void plug_cpus(uint64_t *plugged)
 		cpu = 1 + next_random() % (sysconf(_SC_NPROCESSORS_CONF) - 1);
 		snprintf(path, sizeof(path),
 			 "/sys/devices/system/cpu/cpu%u/online", cpu);
-		if (write_text(path, "0"))
+		if (!write_text(path, "0"))
 			count(plugged);
 		usleep(next_random() % 50000);
 		write_text(path, "1");
@@ -786,14 +777,14 @@ static bool set_up(void)
 	signal(SIGPIPE, SIG_IGN);
 	write_text("/proc/sys/vm/compact_unevictable_allowed", "0");
 	if (chmod(DEVICE, 0666) ||
-	    !write_text(PARAMETERS "max_user_batches", "12") ||
-	    !write_text(PARAMETERS "max_pinned_bytes", "50331648") ||
-	    !write_text(PARAMETERS "max_regions", "20")) {
+	    write_text(PARAMETERS "max_user_batches", "12") ||
+	    write_text(PARAMETERS "max_pinned_bytes", "50331648") ||
+	    write_text(PARAMETERS "max_regions", "20")) {
 		perror("# " DEVICE);
 		return false;
 	}
 	mkdir(CGROUP, 0755);
-	return write_text(CGROUP "/memory.max", "134217728") &&
+	return !write_text(CGROUP "/memory.max", "134217728") &&
 	       !socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, post);
 }
 

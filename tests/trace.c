@@ -26,16 +26,6 @@ FIXTURE(trace)
 	uint64_t inode;
 };
 
-static bool write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool written = fd >= 0 &&
-		       write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	close(fd);
-	return written;
-}
-
 static uint64_t inode_of(const struct shatomic_region *region)
 {
 	struct stat stat;
@@ -65,12 +55,12 @@ FIXTURE_SETUP(trace)
 	{
 		TH_LOG(INSTANCE ": %s", strerror(errno));
 	}
-	ASSERT_TRUE(write_text(INSTANCE "/events/shatomic/enable", "1"));
+	ASSERT_EQ(0, write_text(INSTANCE "/events/shatomic/enable", "1"));
 }
 
 FIXTURE_TEARDOWN(trace)
 {
-	EXPECT_TRUE(write_text(INSTANCE "/events/shatomic/enable", "0"));
+	EXPECT_EQ(0, write_text(INSTANCE "/events/shatomic/enable", "0"));
 	EXPECT_EQ(0, rmdir(INSTANCE));
 	shatomic_close(self->region);
 }
@@ -406,7 +396,7 @@ TEST_F(trace, filtered_by_rows)
 {
 	struct shatomic_batch batch = batch_of_adds(10);
 
-	ASSERT_TRUE(write_text(INSTANCE "/events/shatomic/shatomic_batch_submit/filter",
+	ASSERT_EQ(0, write_text(INSTANCE "/events/shatomic/shatomic_batch_submit/filter",
 			       "rows > 10 && op == 6"));
 	ASSERT_EQ(0, shatomic_batch_run(self->region, &batch));
 	batch.rows = 11;
