@@ -649,14 +649,6 @@ static int run_batch(struct file *file, struct shatomic_ioc_batch *args,
 	return ret;
 }
 
-/* Not shatomic_region_of(), which asks whether it is one: that is known. */
-static struct shatomic_counters __percpu *counters_of(struct file *file)
-{
-	struct shatomic_region *region = file_inode(file)->i_private;
-
-	return region->counters;
-}
-
 static __always_inline int run_any(struct file *file,
 				   struct shatomic_ioc_batch *args)
 {
@@ -690,7 +682,7 @@ int shatomic_batch(struct file *file, struct shatomic_ioc_batch *args)
 		return run_any(file, args);
 
 	/* One that has begun ends, whatever becomes of the key meanwhile. */
-	counters = counters_of(file);
+	counters = shatomic_counters_of(file);
 	this_cpu_inc(counters->begun);
 	ret = run_any(file, args);
 	if (ret)

@@ -160,19 +160,34 @@ int shatomic_stats(struct shatomic_region *region,
 void shatomic_stats_add_up(const struct shatomic_region *region,
 			   struct shatomic_ioc_stats *sum);
 void shatomic_stats_total(struct shatomic_ioc_stats *sum);
-void shatomic_stats_count_rows(struct file *file,
+void shatomic_stats_count_rows(struct shatomic_counters __percpu *counters,
 			       const struct shatomic_rows *rows);
+
+/**
+ * shatomic_counters_of() - The counters of the region that a file is of
+ * @file: A file that is known to be that of a region, unlike
+ *	shatomic_region_of()'s.
+ *
+ * Return: The counters.
+ */
+static inline struct shatomic_counters __percpu *
+shatomic_counters_of(const struct file *file)
+{
+	const struct shatomic_region *region = file_inode(file)->i_private;
+
+	return region->counters;
+}
 
 /**
  * shatomic_count_rows() - Count rows that have run
  * @file: A file of their region.
  * @rows: The rows.
  */
-static inline void shatomic_count_rows(struct file *file,
+static inline void shatomic_count_rows(const struct file *file,
 				       const struct shatomic_rows *rows)
 {
 	if (static_branch_likely(&shatomic_counting))
-		shatomic_stats_count_rows(file, rows);
+		shatomic_stats_count_rows(shatomic_counters_of(file), rows);
 }
 
 /* debugfs.c: what root can see of regions. */

@@ -154,14 +154,12 @@ void shatomic_stats_total(struct shatomic_ioc_stats *sum)
 
 /**
  * shatomic_stats_count_rows() - Count rows that have run, where that is wanted
- * @file: A file of their region.
+ * @counters: Those of their region.
  * @rows: The rows, for shatomic_count_rows().
  */
-void shatomic_stats_count_rows(struct file *file,
+void shatomic_stats_count_rows(struct shatomic_counters __percpu *counters,
 			       const struct shatomic_rows *rows)
 {
-	struct shatomic_counters __percpu *counters =
-		shatomic_region_of(file)->counters;
 	const u8 *op = rows->ops, *end = op + rows->count;
 
 	if (!op) {
