@@ -610,8 +610,16 @@ int shatomic_batch_check_args(struct file *file,
 	return 0;
 }
 
-static int run_batch(struct file *file, struct shatomic_ioc_batch *args,
-		     u32 *cpus)
+/**
+ * shatomic_batch_run() - Check and run a batch
+ * @file: A file of the region.
+ * @args: What to run; its [out] fields are set.
+ * @cpus: [out] How many CPUs have run it, unless it failed before.
+ *
+ * Return: 0 or a negative errno value.
+ */
+int shatomic_batch_run(struct file *file, struct shatomic_ioc_batch *args,
+		       u32 *cpus)
 {
 	struct shatomic_region *region = shatomic_region_of(file);
 	struct shatomic_rows shape = shatomic_columns_shape(args);
@@ -646,48 +654,6 @@ static int run_batch(struct file *file, struct shatomic_ioc_batch *args,
 	args->rows_done = atomic64_read(&batch->rows_done);
 	*cpus = atomic_read(&batch->cpus);
 	batch_put(batch);
-	return ret;
-}
-
-static __always_inline int run_any(struct file *file,
-				   struct shatomic_ioc_batch *args)
-{
-	u32 cpus = 1;
-	int ret;
-
-	trace_shatomic_batch_submit(file, args);
-	args->rows_done = 0;
-	args->error_row = SHATOMIC_NO_ROW;
-	args->error_field = SHATOMIC_FIELD_NONE;
-	args->limit = SHATOMIC_LIMIT_NONE;
-	if (!shatomic_solo_run(file, args, &ret))
-		ret = run_batch(file, args, &cpus);
-	trace_shatomic_batch_complete(file, args, ret, cpus);
-	return ret;
-}
-
-/**
- * shatomic_batch() - Check and run a batch
- * @file: A file of the region.
- * @args: What to run; its [out] fields are set.
- *
- * Return: 0 or a negative errno value, see struct shatomic_ioc_batch.
- */
-int shatomic_batch(struct file *file, struct shatomic_ioc_batch *args)
-{
-	struct shatomic_counters __percpu *counters;
-	int ret;
-
-	if (!static_branch_likely(&shatomic_counting))
-		return run_any(file, args);
-
-	/* One that has begun ends, whatever becomes of the key meanwhile. */
-	counters = shatomic_counters_of(file);
-	this_cpu_inc(counters->begun);
-	ret = run_any(file, args);
-	if (ret)
-		this_cpu_inc(counters->errors);
-	this_cpu_inc(counters->ended);
 	return ret;
 }
 

@@ -392,7 +392,7 @@ static int batch_ioctl(struct file *file, void __user *user)
 		return ret;
 	/* It was read twice; what counts is what was checked. */
 	args.size = size;
-	return save_batch(&args, user, size, shatomic_batch(file, &args));
+	return save_batch(&args, user, size, shatomic_submit(file, &args));
 }
 
 long shatomic_region_ioctl(struct file *file, unsigned int cmd,
@@ -428,6 +428,6 @@ int shatomic_batch_command(struct file *file, void __user *user, u32 size,
 	if (inline_only && args.rows > shatomic_chunk_capacity(args.width))
 		return -EAGAIN;
 
-	ret = save_batch(&args, user, size, shatomic_batch(file, &args));
+	ret = save_batch(&args, user, size, shatomic_submit(file, &args));
 	return ret ? ret : args.rows_done;
 }

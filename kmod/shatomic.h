@@ -226,13 +226,17 @@ int shatomic_batch_command(struct file *file, void __user *user, u32 size,
 /* uring.c: the same by io_uring. */
 int shatomic_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags);
 
+/* submit.c: batches as they come. */
+int shatomic_submit(struct file *file, struct shatomic_ioc_batch *args);
+
 /* batch.c: running a batch, alone or shared between CPUs. */
 int shatomic_batch_init(void);
 void shatomic_batch_exit(void);
 int shatomic_batch_check_args(struct file *file,
 			      struct shatomic_ioc_batch *args,
 			      const struct shatomic_rows *shape);
-int shatomic_batch(struct file *file, struct shatomic_ioc_batch *args);
+int shatomic_batch_run(struct file *file, struct shatomic_ioc_batch *args,
+		       u32 *cpus);
 
 /* solo.c: batches that their caller runs alone. */
 int shatomic_solo_init(void);
