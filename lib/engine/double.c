@@ -140,18 +140,21 @@ static void run_double(const struct shatomic_memory *self,
 void shatomic_run_doubles(const struct shatomic_memory *self,
 			  const struct shatomic_rows *rows)
 {
-	static evaluate_fn *const evaluate[SHATOMIC_OP_COUNT] = {
-#define EVALUATE(constant, name, ...)                                         \
-		[SHATOMIC_OP_##constant] = evaluate_##name,
-		SHATOMIC_OPS(EVALUATE)
-#undef EVALUATE
+	static const struct {
+		__u32 traits;
+		evaluate_fn *evaluate;
+	} ops[SHATOMIC_OP_COUNT] = {
+#define OP(constant, name, traits, ...)                                       \
+		[SHATOMIC_OP_##constant] = { traits, evaluate_##name },
+		SHATOMIC_OPS(OP)
+#undef OP
 	};
 	__u64 i;
 
 	for (i = 0; i < rows->count; i++) {
 		__u32 op = rows->ops ? rows->ops[i] : rows->op;
 
-		run_double(self, rows, i, shatomic_op_traits(op), evaluate[op]);
+		run_double(self, rows, i, ops[op].traits, ops[op].evaluate);
 	}
 }
 
