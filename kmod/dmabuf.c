@@ -155,8 +155,12 @@ static void export_unmap(struct dma_buf_attachment *attachment,
 	free_table(table);
 }
 
-static int export_begin_cpu_access(struct dma_buf *buffer,
-				   enum dma_data_direction direction)
+/* For each device that the region is mapped for. */
+static int sync_devices(struct dma_buf *buffer,
+			enum dma_data_direction direction,
+			void (*sync)(struct device *device,
+				     struct sg_table *table,
+				     enum dma_data_direction direction))
 {
 	struct export *export = buffer->priv;
 	struct attached *attached;
@@ -164,27 +168,22 @@ static int export_begin_cpu_access(struct dma_buf *buffer,
 	mutex_lock(&export->lock);
 	list_for_each_entry(attached, &export->attachments, node) {
 		if (attached->table)
-			dma_sync_sgtable_for_cpu(attached->device,
-						 attached->table, direction);
+			sync(attached->device, attached->table, direction);
 	}
 	mutex_unlock(&export->lock);
 	return 0;
 }
 
+static int export_begin_cpu_access(struct dma_buf *buffer,
+				   enum dma_data_direction direction)
+{
+	return sync_devices(buffer, direction, dma_sync_sgtable_for_cpu);
+}
+
 static int export_end_cpu_access(struct dma_buf *buffer,
 				 enum dma_data_direction direction)
 {
-	struct export *export = buffer->priv;
-	struct attached *attached;
-
-	mutex_lock(&export->lock);
-	list_for_each_entry(attached, &export->attachments, node) {
-		if (attached->table)
-			dma_sync_sgtable_for_device(attached->device,
-						    attached->table, direction);
-	}
-	mutex_unlock(&export->lock);
-	return 0;
+	return sync_devices(buffer, direction, dma_sync_sgtable_for_device);
 }
 
 /* It becomes a mapping of the region, as one made by a descriptor is. */
