@@ -11,14 +11,6 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 
-/* Newer than the library's headers; the kernel's numbers. */
-#ifndef IORING_SETUP_SINGLE_ISSUER
-#define IORING_SETUP_SINGLE_ISSUER (1U << 12)
-#endif
-#ifndef IORING_SETUP_DEFER_TASKRUN
-#define IORING_SETUP_DEFER_TASKRUN (1U << 13)
-#endif
-
 #define REGION_SIZE (64UL << 10)
 #define WORDS (REGION_SIZE / 8)
 #define MAX_ROWS 40000

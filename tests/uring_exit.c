@@ -13,14 +13,6 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 
-/* Newer than the library's headers; the kernel's numbers. */
-#ifndef IORING_SETUP_SINGLE_ISSUER
-#define IORING_SETUP_SINGLE_ISSUER (1U << 12)
-#endif
-#ifndef IORING_SETUP_DEFER_TASKRUN
-#define IORING_SETUP_DEFER_TASKRUN (1U << 13)
-#endif
-
 #define DEVICE "/dev/shatomic"
 #define PAGE_BYTES 4096
 #define REGION_BYTES (1U << 20)
