@@ -175,25 +175,12 @@ static void run_plain(const struct stage *stage, unsigned char *base,
 static void run_batch(const struct stage *stage, unsigned int parallelism,
 		      uint64_t first, uint64_t count)
 {
-	const struct rows *rows = stage->rows;
-	struct shatomic_batch batch = {
-		.flags = stage->scenario->flags,
-		.parallelism = parallelism,
-		.rows = count,
-		.offsets = rows->offsets + first,
-		.operands = rows->operands + first,
-	};
+	struct shatomic_batch batch = rows_batch(stage->rows, first, count);
 
-	if (!stage->scenario->discards)
-		batch.results = rows->results + first;
-	if (rows->ops) {
-		batch.ops = rows->ops + first;
-		batch.widths = rows->widths + first;
-		batch.comparands = rows->comparands + first;
-	} else {
-		batch.op = SHATOMIC_OP_FETCH_AND_ADD;
-		batch.width = 8;
-	}
+	batch.flags = stage->scenario->flags;
+	batch.parallelism = parallelism;
+	if (stage->scenario->discards)
+		batch.results = NULL;
 	if (shatomic_batch_run(stage->region, &batch))
 		die(shatomic_error());
 }

@@ -148,6 +148,27 @@ void rows_free(struct rows *rows)
 	free(rows);
 }
 
+struct shatomic_batch rows_batch(const struct rows *rows, uint64_t first,
+				 uint64_t count)
+{
+	struct shatomic_batch batch = {
+		.rows = count,
+		.offsets = rows->offsets + first,
+		.operands = rows->operands + first,
+		.results = rows->results + first,
+	};
+
+	if (rows->ops) {
+		batch.ops = rows->ops + first;
+		batch.widths = rows->widths + first;
+		batch.comparands = rows->comparands + first;
+	} else {
+		batch.op = SHATOMIC_OP_FETCH_AND_ADD;
+		batch.width = 8;
+	}
+	return batch;
+}
+
 static uint64_t word_of(const struct rows *rows, const unsigned char *base,
 			uint64_t i)
 {

@@ -52,6 +52,10 @@ struct rows {
 struct rows *rows_new(enum pattern pattern, uint64_t count, uint64_t size);
 void rows_free(struct rows *rows);
 
+/* The batch of @count rows from @first on, which the caller may add to. */
+struct shatomic_batch rows_batch(const struct rows *rows, uint64_t first,
+				 uint64_t count);
+
 /* Give each row's word the value that it begins with. */
 void rows_reset(const struct rows *rows, unsigned char *base);
 

@@ -197,24 +197,10 @@ static void run_plain(const struct bench *bench)
 static void run_batch(const struct bench *bench, bool local, uint64_t first,
 		      uint64_t count)
 {
-	const struct rows *rows = bench->rows;
-	struct shatomic_batch batch = {
-		.flags = bench->arguments->flags,
-		.parallelism = bench->arguments->parallelism,
-		.rows = count,
-		.offsets = rows->offsets + first,
-		.operands = rows->operands + first,
-		.results = rows->results + first,
-	};
+	struct shatomic_batch batch = rows_batch(bench->rows, first, count);
 
-	if (rows->ops) {
-		batch.ops = rows->ops + first;
-		batch.widths = rows->widths + first;
-		batch.comparands = rows->comparands + first;
-	} else {
-		batch.op = SHATOMIC_OP_FETCH_AND_ADD;
-		batch.width = 8;
-	}
+	batch.flags = bench->arguments->flags;
+	batch.parallelism = bench->arguments->parallelism;
 	if (local ? shatomic_batch_run_local(bench->region, &batch) :
 		    shatomic_batch_run(bench->region, &batch))
 		tool_die("%s", shatomic_error());
