@@ -92,6 +92,29 @@ most_frequent_first() {
 1	c" ]
 }
 
+# json KIND FILE: whether its lines say what those of TSV do, and no more but the
+# totals. The pattern leaves no byte of a line out; what JSON escapes is undone.
+json() {
+	shatomic count "--$1" --tsv "$2" 2>/dev/null >"$tap_dir/expected"
+	shatomic count "--$1" --json --top 0 "$2" >"$tap_dir/json" || return
+	[ -s "$tap_dir/expected" ] &&
+		sed -e '$d' -e 's/^{"count":\([0-9]*\),"token":"\(.*\)"}$/\1	\2/' \
+			-e 's/\\\(["\\]\)/\1/g' "$tap_dir/json" |
+		cmp - "$tap_dir/expected"
+}
+
+json_totals() {
+	shatomic count --json --jobs 1 "$tap_dir/in/unended" | tail -n 1 |
+		grep -Eq '^\{"tokens":5,"distinct":5,"bytes":21,"files":1,"workers":1,"seconds":[0-9.]+,"rows":[0-9]+,"batches":[0-9]+,"generations":1,"backend":"(device|memfd)","pinned":(true|false)\}$'
+}
+
+json_verified() {
+	shatomic count --json --verify --top 1 "$tap_dir/in/text" \
+		2>"$tap_dir/error" >"$tap_dir/json" || return
+	[ "$(wc -l <"$tap_dir/json")" -eq 2 ] &&
+		grep -q '^verified:' "$tap_dir/error"
+}
+
 total() {
 	shatomic count --top 0 "$@" | awk '/^tokens:/ { print $2 }'
 }
@@ -207,6 +230,11 @@ check "standard input, a file" from_file_as_input
 check "standard input, a pipe" from_pipe
 check "verify" shatomic count --verify --jobs 4 "$tap_dir"/in/*
 check "verify in lines" shatomic count --lines --verify --jobs 4 "$tap_dir"/in/*
+check "JSON, a line a token" json words "$tap_dir/in/text"
+check "lines with quotes in JSON" json lines "$tap_dir/in/text"
+check "bytes that are no text, by their escapes" prints '{"count":1,"token":"\\xff\\xfe"}' sh -c "printf '\377\376' | shatomic count --json - | head -n 1"
+check "totals in JSON, the last line" json_totals
+check "JSON has no words of verification" json_verified
 check "progress by order" sh -c "shatomic count --progress=always '$tap_dir/in/unended' 2>&1 >/dev/null | grep -q 100%"
 check "no progress on what is no terminal" sh -c "! shatomic count '$tap_dir/in/unended' 2>&1 >/dev/null | grep ."
 check "small batches" shatomic count --verify --batch-rows 1 "$tap_dir/in/unended"
@@ -216,6 +244,7 @@ check "a directory is told, the rest counted" counts_the_rest "$tap_dir/in"
 check "a file without permission is told, the rest counted" unreadable_is_refused
 check "a pipe can't be verified" complains "verif" sh -c "echo a | shatomic count --verify -"
 check "no file at all" complains "FILE" shatomic count
+check "two forms of output" complains "two forms" shatomic count --tsv --json "$tap_dir/in/text"
 check "a bad number of jobs" complains "0" shatomic count --jobs 0 "$tap_dir/in/text"
 check "an output that is full" complains "space" sh -c "shatomic count '$tap_dir/in/text' >/dev/full"
 check "a killed worker is told, nothing printed, all ended" killed_worker_is_told

@@ -7,6 +7,7 @@
 
 #include "count.h"
 #include "progress.h"
+#include "table.h"
 #include "tool.h"
 
 #define DEFAULT_TOP 10
@@ -49,6 +50,7 @@ static error_t parse_count(int key, char *text, struct argp_state *state)
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &options->backend;
 		state->child_inputs[1] = &options->progress;
+		state->child_inputs[2] = &options->json;
 		return 0;
 	case 'w':
 		options->unit = COUNT_WORDS;
@@ -77,8 +79,6 @@ static error_t parse_count(int key, char *text, struct argp_state *state)
 		return 0;
 	case KEY_PIECE_BYTES:
 		options->piece_bytes = parse_size("--piece-bytes", text);
-		if (!options->piece_bytes)
-			tool_die("--piece-bytes: must not be 0");
 		return 0;
 	case KEY_SLOTS:
 		options->slots = parse_number("--slots", text, 1, MOST_SLOTS);
@@ -90,6 +90,8 @@ static error_t parse_count(int key, char *text, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (!arguments->name_count)
 			argp_error(state, "FILE is missing");
+		if (options->tsv && options->json)
+			argp_error(state, "--tsv and --json are two forms of output");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -99,6 +101,7 @@ static error_t parse_count(int key, char *text, struct argp_state *state)
 static const struct argp_child children[] = {
 	{ &tool_backend_argp, 0, NULL, 2 },
 	{ &progress_argp, 0, NULL, 1 },
+	{ &json_argp, 0, NULL, 1 },
 	{ 0 },
 };
 

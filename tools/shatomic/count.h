@@ -33,7 +33,8 @@ enum count_unit {
  * @slots: Slots of the first generation, 0 to choose.
  * @verify: Whether the counts are checked by a second count.
  * @progress: Whether progress is shown.
- * @tsv: Whether the counts are for machines to read.
+ * @tsv: Whether the counts are lines of a number, a tab and a token.
+ * @json: Whether counts and totals are lines of JSON, an object each.
  */
 struct count_options {
 	enum shatomic_backend backend;
@@ -46,6 +47,7 @@ struct count_options {
 	bool verify;
 	bool progress;
 	bool tsv;
+	bool json;
 };
 
 /**

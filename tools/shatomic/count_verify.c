@@ -172,7 +172,7 @@ int count_verify(const struct count_options *options,
 		.token = tool_realloc(NULL, 64, 1),
 		.capacity = 64,
 	};
-	FILE *stream = options->tsv ? stderr : stdout;
+	FILE *stream = options->tsv || options->json ? stderr : stdout;
 	uint64_t differences;
 
 	for (size_t i = 0; i < input->file_count; i++)
