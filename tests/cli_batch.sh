@@ -69,6 +69,11 @@ many() {
 		prints "$many_words" shatomic get --count 8 "$name" 0
 }
 
+# Whether this machine has words of 16 bytes.
+has_doubles() {
+	! shatomic get --width 16 "$name" 0 2>&1 | grep -q "not what this machine has"
+}
+
 # The lowest byte of the word at 8.
 low=$((8 + $(lowest 1)))
 
@@ -112,6 +117,31 @@ check "unordered" many --unordered
 check "by one CPU" many --parallelism 1
 check "in this process" many --local
 
+if has_doubles; then
+	check "words of 16 bytes" prints "result,status
+0,done
+340282366920938463463374607431768211455,done
+0x0000000000000004ffffffffffffffff" sh -c "printf 'op,offset,operand\nget_and_set,64,-1\nget,64,\n' | shatomic batch --width 16 $name &&
+		printf 'op,width,offset,operand,comparand\ncompare_and_set_value,16,64,0x4ffffffffffffffff,0xffffffffffffffffffffffffffffffff\n' |
+		shatomic batch --width 16 $name >/dev/null; shatomic get --hex --width 16 $name 64"
+	check "in small batches and in this process" prints "result,status
+0x0000000000000004ffffffffffffffff,done
+0x00000000000000050000000000000000,done
+0x00000000000000050000000000000001,done" batch 'offset,operand\n64,1\n64,1\n64,1\n' --op fetch_and_add --width 16 --batch-rows 2 --hex --local
+	check "masks of 16 bytes" prints "result,status
+0x00000000000000050000000000000002,done
+0xf0000000000000050000000000000002,done" batch 'op,offset,operand,comparand,mask,comparand_mask\nmasked_compare_and_set_value,64,-1,0x5ffffffffffffffff,0xf0000000000000000000000000000000,0xffffffffffffffff0000000000000000\nget,64,,,,\n' --width 16 --hex
+	check "a peer's word of 16 bytes" prints "result,status
+319014718988379809589147414835830456322,done" batch "op,offset,peer,peer_offset\nstore,80,$name,64\n" --width 16
+	check "in JSON they are text" prints '{"result":"319014718988379809589147414835830456322","status":"done"}
+{"result":"7","status":"done"}' batch '{"op":"get_and_set","offset":80,"operand":7}\n{"op":"get","offset":80}\n' --json --width 16
+	check "a number of 128 bits is too" prints '{"result":"340282366920938463463374607431768211455","status":"done"}' batch '{"offset":80,"operand":"340282366920938463463374607431768211455"}\n' --json --width 16 --op set
+	check "a word of 16 bytes that is not aligned" nothing_runs "offset: offset 8" 'offset\n8\n' --op get --width 16
+	check "a value of more than 128 bits" nothing_runs "line 2: operand: '340282366920938463463374607431768211456'" 'offset,operand\n0,340282366920938463463374607431768211456\n' --op set --width 16
+else
+	skip "words of 16 bytes" "this machine has none"
+fi
+
 check "a number that is none" half_runs "operand: 'x'" "0,x"
 check "a word that is not aligned" half_runs "offset: offset 3" "3,1"
 check "a word outside" half_runs "offset: offset 4096" "4096,1"
@@ -122,7 +152,9 @@ check "a quote inside a field" half_runs "a quote" '0,"1"2'
 check "no op" nothing_runs "line 2: op: is missing" 'offset,operand\n0,1\n'
 check "no such op" nothing_runs "line 2: op: 'frob'" 'op,offset,operand\nfrob,0,1\n'
 check "no offset" nothing_runs "line 2: offset: is missing" 'op,operand\nset,1\n'
-check "a bad width" nothing_runs "line 2: width: 9" 'op,width,offset,operand\nset,9,0,1\n'
+check "a bad width" nothing_runs "line 2: width: '9'" 'op,width,offset,operand\nset,9,0,1\n'
+check "a width of 16 among others" nothing_runs "line 3: width: 16 has" 'width,offset,operand\n8,0,1\n16,0,1\n' --op set
+check "another width than all have" nothing_runs "line 3: width: is not 16" 'width,offset,operand\n16,0,1\n8,0,1\n' --op set --width 16
 check "a value too large" nothing_runs "line 2: operand: 256" 'width,offset,operand\n1,0,256\n' --op set
 check "a value that the op does not take" nothing_runs "line 3: comparand: set takes none" 'offset,operand,comparand\n0,1,\n0,1,1\n' --op set
 check "a bit outside" nothing_runs "line 3: operand: test_and_set_bit" 'offset,operand\n0,1\n0,64\n' --op test_and_set_bit

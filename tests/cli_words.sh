@@ -19,6 +19,14 @@ else
 	upper=16 top=16
 fi
 
+# Whether this machine has words of 16 bytes.
+has_doubles() {
+	! shatomic get --width 16 "$name" 0 2>&1 | grep -q "not what this machine has"
+}
+
+# The lower half of the word of 16 bytes at 32.
+half=$((32 + ($(lowest 1) > 0) * 8))
+
 check "create" shatomic create --size 64K "$name"
 check "a new region is zero" prints 0 shatomic get "$name" 0
 check "set" shatomic set "$name" 8 41
@@ -47,6 +55,34 @@ check "is cleared" prints 0x0f shatomic get --hex --width 1 "$name" "$top"
 check "create a second region" shatomic create "$other"
 check "store takes its word from a peer" prints 7 shatomic op --peer "$name" --peer-offset 8 "$other" store 16
 check "and stores it" prints 7 shatomic get "$other" 16
+
+if has_doubles; then
+	check "a word of 16 bytes" shatomic set --width 16 "$name" 32 0x123456789abcdef0fedcba9876543210
+	check "in hexadecimal" prints 0x123456789abcdef0fedcba9876543210 shatomic get --hex --width 16 "$name" 32
+	check "in decimal" prints 24197857203266734881846307747534221840 shatomic get --width 16 "$name" 32
+	check "has its halves in the machine's order" prints 0xfedcba9876543210 shatomic get --hex "$name" "$half"
+	check "in JSON is text" prints '{"offset":32,"value":"24197857203266734881846307747534221840"}' shatomic get --json --width 16 "$name" 32
+	check "several words of 16 bytes" prints "24197857203266734881846307747534221840
+0" shatomic get --width 16 --count 2 "$name" 32
+	check "a carry goes from half to half" prints 0x123456789abcdef10000000000000000 shatomic op --hex --width 16 "$name" add_and_fetch 32 0x0123456789abcdf0
+	check "a negative value of 16 bytes" shatomic set --width 16 "$name" 48 -2
+	check "fills it" prints 340282366920938463463374607431768211454 shatomic get --width 16 "$name" 48
+	check "a comparison of 16 bytes that holds" prints 340282366920938463463374607431768211454 shatomic op --width 16 "$name" compare_and_set_value 48 18446744073709551616 -2
+	check "one that fails exits with 1" status 1 shatomic op --width 16 "$name" compare_and_set_value 48 9 0
+	check "and leaves all 16 bytes" prints 18446744073709551616 shatomic get --width 16 "$name" 48
+	check "the highest bit" prints 0 shatomic op --width 16 "$name" test_and_set_bit 48 127
+	check "is set" prints 0x80000000000000010000000000000000 shatomic op --hex --width 16 "$name" get 48
+	check "a mask of 16 bytes" prints 0x80000000000000010000000000000000 shatomic op --hex --width 16 "$name" masked_get_and_set 48 -1 0x70000000000000000000000000000000
+	check "sets what it has" prints 0xf0000000000000010000000000000000 shatomic get --hex --width 16 "$name" 48
+	check "a peer's word of 16 bytes" prints 0xf0000000000000010000000000000000 shatomic op --hex --width 16 --peer "$name" --peer-offset 48 "$other" store 32
+	check "one that is not aligned is refused" refuses "offset 40 with width 16 is not a multiple" shatomic get --width 16 "$name" 40
+	check "a bit outside of 16 bytes is refused" refuses "bit 128" shatomic op --width 16 "$name" test_and_set_bit 48 128
+	check "a value of more is refused" refuses "128 bits" shatomic set --width 16 "$name" 48 0x100000000000000000000000000000000
+	check "a negative one, too" refuses "width of 16" shatomic set --width 16 "$name" 48 -0x80000000000000000000000000000001
+	check "nobody can be woken" refuses "--wake" shatomic set --wake --width 16 "$name" 48 1
+else
+	skip "words of 16 bytes" "this machine has none"
+fi
 
 check "an offset outside is refused" refuses "outside" shatomic get "$name" 65536
 check "an offset with a unit is bytes" prints 0 shatomic get "$name" 32K

@@ -31,13 +31,17 @@ void tool_die(const char *format, ...)
 	longjmp(refused, 1);
 }
 
-/* More than any argument may be. */
-#define TOO_MUCH ((unsigned __int128)1 << 100)
+#define MOST (~(unsigned __int128)0)
 
-/* The number that @text begins with; what follows it, or NULL for none. */
-static const char *plain_digits(const char *text, unsigned __int128 *number)
+/*
+ * The number that @text begins with; what follows it, or NULL for none and for
+ * one of more than 128 bits.
+ */
+static const char *plain_value_digits(const char *text,
+				      unsigned __int128 *number)
 {
 	unsigned int base = 10, digit;
+	bool too_much = false;
 	const char *from;
 
 	if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X')) {
@@ -51,10 +55,17 @@ static const char *plain_digits(const char *text, unsigned __int128 *number)
 				tolower((unsigned char)*text) - 'a' + 10;
 		if (digit >= base)
 			break;
-		if (*number < TOO_MUCH)
-			*number = *number * base + digit;
+		if (*number > (MOST - digit) / base)
+			too_much = true;
+		*number = *number * base + digit;
 	}
-	return text == from || *number > UINT64_MAX ? NULL : text;
+	return text == from || too_much ? NULL : text;
+}
+
+static const char *plain_digits(const char *text, unsigned __int128 *number)
+{
+	text = plain_value_digits(text, number);
+	return *number > UINT64_MAX ? NULL : text;
 }
 
 static bool plain_number(const char *text, uint64_t least, uint64_t most,
@@ -95,22 +106,23 @@ static bool plain_mode(const char *text, uint64_t *value)
 	for (; *text; text++) {
 		if (*text < '0' || *text > '7')
 			return false;
-		if (mode < TOO_MUCH)
+		if (mode <= 0777)
 			mode = mode * 8 + (*text - '0');
 	}
 	*value = mode;
 	return mode <= 0777;
 }
 
-static bool plain_value(const char *text, unsigned int width, uint64_t *value)
+static bool plain_value(const char *text, unsigned int width,
+			unsigned __int128 *value)
 {
-	unsigned __int128 number, values = (unsigned __int128)1 << (8 * width);
+	unsigned __int128 number, most = MOST >> (128 - 8 * width);
 	bool negative = *text == '-';
-	const char *end = plain_digits(text + negative, &number);
+	const char *end = plain_value_digits(text + negative, &number);
 
-	if (!end || *end || (negative ? number > values / 2 : number >= values))
+	if (!end || *end || number > (negative ? most / 2 + 1 : most))
 		return false;
-	*value = negative && number ? values - number : number;
+	*value = negative && number ? most - number + 1 : number;
 	return true;
 }
 
@@ -136,11 +148,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct input input = { data, size };
 	uint8_t which = take_byte(&input) % 5, how = take_byte(&input);
 	uint64_t least = how % 3, most = how & 4 ? UINT64_MAX : how;
-	unsigned int width = how % 8 + 1;
+	unsigned int width = how % 9 ? how % 9 : 16;
 	struct shatomic_create_options options = { 0 };
 	char text[MAX_TEXT + 1];
 	uint64_t want = 0;
+	unsigned __int128 want_value = 0;
 	volatile uint64_t got = 0;
+	volatile unsigned __int128 got_value = 0;
 	volatile bool taken = false;
 	bool good = false;
 	size_t length = input.left < MAX_TEXT ? input.left : MAX_TEXT;
@@ -153,7 +167,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		case 0: got = parse_number("it", text, least, most); break;
 		case 1: got = parse_size("it", text); break;
 		case 2: got = parse_mode("it", text); break;
-		case 3: got = parse_value("it", text, width); break;
+		case 3: got_value = parse_value("it", text, width); break;
 		case 4:
 			parse_numa("it", text, &options);
 			got = options.numa_nodes;
@@ -165,11 +179,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case 0: good = plain_number(text, least, most, &want); break;
 	case 1: good = plain_size(text, &want); break;
 	case 2: good = plain_mode(text, &want); break;
-	case 3: good = plain_value(text, width, &want); break;
+	case 3: good = plain_value(text, width, &want_value); break;
 	case 4: good = plain_numa(text, &want); break;
 	}
 	expect(taken == good, "function %u takes '%s': %d", which, text, taken);
 	expect(!good || got == want, "function %u, '%s': %llx %llx", which,
 	       text, (unsigned long long)got, (unsigned long long)want);
+	expect(!good || got_value == want_value, "'%s' of %u bytes", text,
+	       width);
 	return 0;
 }

@@ -143,7 +143,7 @@ static const struct argp_option batch_options[] = {
 	  "Rows are lines of JSON, an object each, and so are results", 0 },
 	{ "op", KEY_OP, "OPERATION", 0, "Operation of rows that name none", 0 },
 	{ "width", 'w', "BYTES", 0,
-	  "Width of rows that name none: 1 to 8 (default)", 0 },
+	  "Width of rows that name none: 1 to 8 (default); or 16, of all", 0 },
 	{ "peer", KEY_PEER, "REGION", 0,
 	  "Peer region of rows that need one and name none", 0 },
 	{ "unordered", KEY_UNORDERED, NULL, 0,
@@ -254,7 +254,6 @@ static bool run(struct runner *runner)
 		.parallelism = runner->arguments->parallelism,
 		.rows = rows->count,
 		.ops = rows->ops,
-		.widths = rows->widths,
 		.offsets = rows->offsets,
 		.operands = rows->operands,
 		.comparands = rows->comparands,
@@ -269,6 +268,10 @@ static bool run(struct runner *runner)
 	};
 	int err;
 
+	if (runner->arguments->defaults.width == DOUBLE_WIDTH)
+		batch.width = DOUBLE_WIDTH;
+	else
+		batch.widths = rows->widths;
 	if (runner->arguments->local)
 		err = shatomic_batch_run_local(runner->region, &batch);
 	else
@@ -288,17 +291,16 @@ static void print_row(struct runner *runner, uint64_t row)
 {
 	const struct batch_rows *rows = &runner->rows;
 	const struct word_form *form = &runner->arguments->form;
+	unsigned int width = rows->widths[row];
+	tool_value result = value_at(rows->results, row, width);
 	char text[WORD_TEXT_SIZE];
 
 	if (rows->statuses[row] == SHATOMIC_ROW_COMPARE_FAILED)
 		runner->compare_failed = true;
 	if (form->json)
-		print_json_result(form, rows->widths[row], rows->results[row],
-				  rows->statuses[row]);
+		print_json_result(form, width, result, rows->statuses[row]);
 	else
-		printf("%s,%s\n",
-		       word_text(form, rows->widths[row], rows->results[row],
-				 text),
+		printf("%s,%s\n", word_text(form, width, result, text),
 		       tool_row_status_name(rows->statuses[row]));
 }
 

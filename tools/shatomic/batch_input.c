@@ -228,7 +228,7 @@ static void take_member(struct batch_input *input, const char *key,
 			  key, text);
 	else if (json_object_is_type(value, json_type_int) &&
 		 !is_exact(input, text))
-		batch_input_wrong(input, "%s: is not a number that fits 64 bits", key);
+		batch_input_wrong(input, "%s: is not a number that fits 64 bits, and larger ones have to be text", key);
 	input->fields[column] = text;
 }
 

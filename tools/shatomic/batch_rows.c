@@ -11,8 +11,6 @@
 #include "batch_rows.h"
 #include "tool.h"
 
-#define MOST_WIDTH 8
-
 /**
  * struct batch_peer - A peer region
  * @name: Its name.
@@ -68,11 +66,18 @@ static bool read_op(struct batch_rows *rows, struct batch_input *input)
 
 static bool read_width(struct batch_rows *rows, struct batch_input *input)
 {
-	uint64_t width = rows->defaults->width;
+	unsigned int of_all = rows->defaults->width, width = of_all;
+	const char *text = input->fields[BATCH_WIDTH];
+	const char *wrong = text ? check_word_width(text, &width) : NULL;
 
-	if (input->fields[BATCH_WIDTH] &&
-	    !read_number(input, BATCH_WIDTH, 1, MOST_WIDTH, &width))
-		return false;
+	if (wrong)
+		return refuse(input, BATCH_WIDTH, wrong);
+	if (width != of_all && width == DOUBLE_WIDTH)
+		return refuse(input, BATCH_WIDTH,
+			      "16 has to be that of all rows, by --width");
+	if (width != of_all && of_all == DOUBLE_WIDTH)
+		return refuse(input, BATCH_WIDTH,
+			      "is not 16, which is that of all rows by --width");
 	rows->widths[rows->count] = width;
 	return true;
 }
@@ -89,20 +94,21 @@ static bool read_value(struct batch_rows *rows, struct batch_input *input,
 		       enum batch_column column, int need, uint64_t *values)
 {
 	unsigned int op = rows->ops[rows->count];
+	unsigned int width = rows->widths[rows->count];
 	bool needed = shatomic_op_needs(op) & need;
 	const char *text = input->fields[column];
+	tool_value value = 0;
 	const char *wrong;
 
-	values[rows->count] = 0;
 	if (!text && needed)
 		return refuse_for(input, column, op, "needs one");
 	if (text && !needed)
 		return refuse_for(input, column, op, "takes none");
-	if (!text)
-		return true;
-	wrong = check_value(text, rows->widths[rows->count],
-			    &values[rows->count]);
-	return !wrong || refuse(input, column, wrong);
+	wrong = text ? check_value(text, width, &value) : NULL;
+	if (wrong)
+		return refuse(input, column, wrong);
+	put_value(values, rows->count, width, value);
+	return true;
 }
 
 static bool read_values(struct batch_rows *rows, struct batch_input *input)
@@ -216,18 +222,20 @@ bool batch_rows_add(struct batch_rows *rows, struct batch_input *input)
 void batch_rows_init(struct batch_rows *rows,
 		     const struct batch_defaults *defaults, uint64_t most)
 {
+	uint64_t most_values = most * value_entries(defaults->width);
+
 	*rows = (struct batch_rows){ .defaults = defaults };
 	NEW_COLUMN(rows, lines, most);
 	NEW_COLUMN(rows, ops, most);
 	NEW_COLUMN(rows, widths, most);
 	NEW_COLUMN(rows, offsets, most);
-	NEW_COLUMN(rows, operands, most);
-	NEW_COLUMN(rows, comparands, most);
-	NEW_COLUMN(rows, masks, most);
-	NEW_COLUMN(rows, comparand_masks, most);
+	NEW_COLUMN(rows, operands, most_values);
+	NEW_COLUMN(rows, comparands, most_values);
+	NEW_COLUMN(rows, masks, most_values);
+	NEW_COLUMN(rows, comparand_masks, most_values);
 	NEW_COLUMN(rows, peer_indexes, most);
 	NEW_COLUMN(rows, peer_offsets, most);
-	NEW_COLUMN(rows, results, most);
+	NEW_COLUMN(rows, results, most_values);
 	NEW_COLUMN(rows, statuses, most);
 }
 

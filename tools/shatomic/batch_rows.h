@@ -14,7 +14,7 @@
  * struct batch_defaults - What rows have that do not say
  * @backend: Where regions are.
  * @op: Operation, or -1 for none.
- * @width: Width in bytes.
+ * @width: Width in bytes; 16 is that of all rows or of none.
  * @peer: Name of the peer region, or NULL for none.
  */
 struct batch_defaults {

@@ -12,22 +12,42 @@
 
 #include "tool.h"
 
+/* What a digit counts, more than any base for what is none. */
+static unsigned int digit_of(char byte)
+{
+	if (byte >= '0' && byte <= '9')
+		return byte - '0';
+	byte = tolower((unsigned char)byte);
+	return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : 16;
+}
+
 /*
- * strtoull(3) takes blanks, signs and octal, and wraps "-1": none of that is
- * wanted. Returns what follows the digits, or NULL if there are none or too
- * many.
+ * Unlike strtoull(3), which takes blanks, signs and octal, and wraps "-1".
+ * Returns what follows the digits, or NULL if there are none or too many.
  */
-static const char *scan_digits(const char *text, uint64_t *number)
+static const char *scan_value(const char *text, tool_value *value)
 {
 	bool hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
-	char *end;
+	unsigned int base = hex ? 16 : 10, digit;
+	const char *first = hex ? text + 2 : text;
 
-	if (!isxdigit((unsigned char)text[hex ? 2 : 0]))
-		return NULL;
-	errno = 0;
-	/* With its prefix, as without it another would be taken. */
-	*number = strtoull(text, &end, hex ? 16 : 10);
-	return errno || end == text ? NULL : end;
+	*value = 0;
+	for (text = first; (digit = digit_of(*text)) < base; text++) {
+		if (__builtin_mul_overflow(*value, base, value) ||
+		    __builtin_add_overflow(*value, digit, value))
+			return NULL;
+	}
+	return text == first ? NULL : text;
+}
+
+/* The same of 64 bits. */
+static const char *scan_digits(const char *text, uint64_t *number)
+{
+	tool_value value;
+	const char *end = scan_value(text, &value);
+
+	*number = value;
+	return value > UINT64_MAX ? NULL : end;
 }
 
 /* Keep what is wrong with an argument for who has asked. */
@@ -79,15 +99,27 @@ static const char *check_bytes(const char *text, uint64_t *bytes)
 	return NULL;
 }
 
-const char *check_value(const char *text, unsigned int width, uint64_t *value)
+const char *check_word_width(const char *text, unsigned int *width)
 {
-	uint64_t most = UINT64_MAX >> (64 - 8 * width);
+	uint64_t number = 0;
+	const char *end = scan_digits(text, &number);
+
+	if (!end || *end || number < 1 ||
+	    (number > 8 && number != DOUBLE_WIDTH))
+		return wrong("'%s' is not 1 to 8, or 16", text);
+	*width = number;
+	return NULL;
+}
+
+const char *check_value(const char *text, unsigned int width, tool_value *value)
+{
+	tool_value most = ~(tool_value)0 >> (128 - 8 * width);
 	bool negative = text[0] == '-';
-	uint64_t magnitude;
-	const char *end = scan_digits(text + negative, &magnitude);
+	tool_value magnitude;
+	const char *end = scan_value(text + negative, &magnitude);
 
 	if (!end || *end)
-		return wrong("'%s' is not a number that fits 64 bits", text);
+		return wrong("'%s' is not a number that fits 128 bits", text);
 	if (magnitude > (negative ? most / 2 + 1 : most))
 		return wrong("%s does not fit a width of %u", text, width);
 	*value = (negative ? -magnitude : magnitude) & most;
@@ -109,9 +141,9 @@ uint64_t parse_number(const char *what, const char *text, uint64_t least,
 	return number;
 }
 
-uint64_t parse_value(const char *what, const char *text, unsigned int width)
+tool_value parse_value(const char *what, const char *text, unsigned int width)
 {
-	uint64_t value = 0;
+	tool_value value = 0;
 
 	die_if_wrong(what, check_value(text, width, &value));
 	return value;
@@ -138,7 +170,10 @@ size_t parse_size(const char *what, const char *text)
 
 unsigned int parse_width(const char *what, const char *text)
 {
-	return parse_number(what, text, 1, 8);
+	unsigned int width = 0;
+
+	die_if_wrong(what, check_word_width(text, &width));
+	return width;
 }
 
 mode_t parse_mode(const char *what, const char *text)

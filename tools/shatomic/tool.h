@@ -66,24 +66,59 @@ const char *tool_row_status_name(unsigned int status);
 /* The option --backend; its argp input is an enum shatomic_backend. */
 extern const struct argp tool_backend_argp;
 
+/* What a word holds that may be of 16 bytes, a double. */
+typedef unsigned __int128 tool_value;
+
+#define DOUBLE_WIDTH 16
+
+/* How many entries a word's value takes in a column of a batch. */
+static inline unsigned int value_entries(unsigned int width)
+{
+	return width == DOUBLE_WIDTH ? 2 : 1;
+}
+
+/* The value of a row in a column; that of a double has its lower half first. */
+static inline void put_value(uint64_t *column, uint64_t row, unsigned int width,
+			     tool_value value)
+{
+	if (width != DOUBLE_WIDTH) {
+		column[row] = value;
+		return;
+	}
+	column[2 * row] = value;
+	column[2 * row + 1] = value >> 64;
+}
+
+static inline tool_value value_at(const uint64_t *column, uint64_t row,
+				  unsigned int width)
+{
+	if (width != DOUBLE_WIDTH)
+		return column[row];
+	return (tool_value)column[2 * row + 1] << 64 | column[2 * row];
+}
+
 /*
  * What is wrong with a text, a sentence that stays until the next; or NULL, and
  * what it says.
  */
 const char *check_number(const char *text, uint64_t least, uint64_t most,
 			 uint64_t *number);
+/* 1 to 8, or 16. */
+const char *check_word_width(const char *text, unsigned int *width);
 /* Decimal or 0x hex, also negative, that fits @width bytes. */
-const char *check_value(const char *text, unsigned int width, uint64_t *value);
+const char *check_value(const char *text, unsigned int width,
+			tool_value *value);
 
 /* In each, @what names the argument in the message about a wrong @text. */
 uint64_t parse_number(const char *what, const char *text, uint64_t least,
 		      uint64_t most);
 /* As check_value(). */
-uint64_t parse_value(const char *what, const char *text, unsigned int width);
+tool_value parse_value(const char *what, const char *text, unsigned int width);
 /* With K, M, G or T behind it for powers of 1024. */
 uint64_t parse_bytes(const char *what, const char *text);
 /* The same, at least 1. */
 size_t parse_size(const char *what, const char *text);
+/* As check_word_width(). */
 unsigned int parse_width(const char *what, const char *text);
 mode_t parse_mode(const char *what, const char *text);
 /* bind: or interleave: and numbers of nodes, set in the options. */

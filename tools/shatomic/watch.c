@@ -66,7 +66,8 @@ static error_t parse_watch(int key, char *text, struct argp_state *state)
 		state->child_inputs[1] = &arguments->form.json;
 		return 0;
 	case 'w':
-		arguments->width = parse_width("--width", text);
+		/* Nobody can wait for a double. */
+		arguments->width = parse_number("--width", text, 1, 8);
 		return 0;
 	case KEY_VALUE:
 		arguments->value = text;

@@ -97,6 +97,8 @@ static error_t parse_word(int key, char *text, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (arguments->position_count < arguments->least)
 			argp_error(state, "too few arguments");
+		if (arguments->wake && arguments->width == DOUBLE_WIDTH)
+			argp_error(state, "--wake: nobody can wait for a word of 16 bytes");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -126,7 +128,8 @@ static const struct argp_child print_children[] = {
 };
 
 #define WIDTH_OPTION                                                           \
-	{ "width", 'w', "BYTES", 0, "Width of a word: 1 to 8 (default)", 0 }
+	{ "width", 'w', "BYTES", 0, "Width of a word: 1 to 8 (default), or 16", \
+	  0 }
 
 #define HEX_OPTION { "hex", KEY_HEX, NULL, 0, "Print in hexadecimal", 0 }
 
@@ -147,6 +150,17 @@ static const struct argp_child print_children[] = {
 static uint64_t parse_offset(const char *text)
 {
 	return parse_bytes("OFFSET", text);
+}
+
+/*
+ * How to open a region to read or write words. A double is loaded by comparing
+ * and exchanging it, for which it has to be writable.
+ */
+static unsigned int open_flags(const struct word_arguments *arguments,
+			       bool writes)
+{
+	return writes || arguments->width == DOUBLE_WIDTH ?
+		       0 : SHATOMIC_OPEN_READ_ONLY;
 }
 
 static void run_batch(struct shatomic_region *region, const char *name,
@@ -170,7 +184,7 @@ static void get_words(struct shatomic_region *region,
 		      uint64_t count)
 {
 	uint64_t offsets[GET_ROWS];
-	uint64_t results[GET_ROWS];
+	uint64_t results[2 * GET_ROWS];
 	struct shatomic_batch batch = {
 		.op = SHATOMIC_OP_GET,
 		.width = arguments->width,
@@ -184,14 +198,14 @@ static void get_words(struct shatomic_region *region,
 	run_batch(region, arguments->positions[0], &batch);
 	for (uint64_t i = 0; i < count; i++)
 		print_word(&arguments->form, arguments->width, offsets[i],
-			   results[i]);
+			   value_at(results, i, arguments->width));
 }
 
 /* So that get prints either all that it was asked for or nothing. */
 static void check_words(struct shatomic_region *region,
 			const struct word_arguments *arguments, uint64_t offset)
 {
-	unsigned char word[8];
+	unsigned char word[DOUBLE_WIDTH];
 	uint64_t last;
 
 	if (__builtin_mul_overflow(arguments->count - 1,
@@ -230,7 +244,7 @@ int command_get(int argc, char **argv)
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &arguments);
 	offset = parse_offset(arguments.positions[1]);
 	region = tool_open(arguments.backend, arguments.positions[0],
-			   SHATOMIC_OPEN_READ_ONLY);
+			   open_flags(&arguments, false));
 	check_words(region, &arguments, offset);
 	while (arguments.count) {
 		uint64_t count = arguments.count < GET_ROWS ? arguments.count :
@@ -261,11 +275,13 @@ int command_set(int argc, char **argv)
 	};
 	struct word_arguments arguments = { .width = 8, .least = 3, .most = 3 };
 	struct shatomic_region *region;
-	uint64_t offset, value;
+	uint64_t offset, operand[2];
 
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &arguments);
 	offset = parse_offset(arguments.positions[1]);
-	value = parse_value("VALUE", arguments.positions[2], arguments.width);
+	put_value(operand, 0, arguments.width,
+		  parse_value("VALUE", arguments.positions[2],
+			      arguments.width));
 	region = tool_open(arguments.backend, arguments.positions[0], 0);
 	run_batch(region, arguments.positions[0],
 		  &(struct shatomic_batch){
@@ -273,7 +289,7 @@ int command_set(int argc, char **argv)
 			  .width = arguments.width,
 			  .rows = 1,
 			  .offsets = &offset,
-			  .operands = &value,
+			  .operands = operand,
 		  });
 	wake_if_wanted(region, &arguments, offset);
 	shatomic_close(region);
@@ -317,14 +333,15 @@ static void check_needs(const struct word_arguments *arguments, int needs)
 
 /* The values of an operation, each where op_values has it. */
 static void parse_values(const struct word_arguments *arguments, int needs,
-			 uint64_t values[OP_VALUES])
+			 uint64_t values[OP_VALUES][2])
 {
 	const char *const *text = &arguments->positions[3];
 
 	for (size_t i = 0; i < OP_VALUES; i++) {
 		if (needs & op_values[i].need)
-			values[i] = parse_value(op_values[i].name, *text++,
-						arguments->width);
+			put_value(values[i], 0, arguments->width,
+				  parse_value(op_values[i].name, *text++,
+					      arguments->width));
 	}
 }
 
@@ -334,36 +351,38 @@ static int run_op(const struct word_arguments *arguments, unsigned int op,
 {
 	const char *name = arguments->positions[0];
 	uint64_t offset = parse_offset(arguments->positions[2]);
-	uint64_t values[OP_VALUES] = { 0 }, result = 0;
+	uint64_t values[OP_VALUES][2] = { 0 }, results[2] = { 0 };
 	struct shatomic_region *peer = NULL;
 	struct shatomic_region *region;
 	uint8_t row_status = SHATOMIC_ROW_NOT_RUN;
+	tool_value result;
 	struct shatomic_batch batch = {
 		.op = op,
 		.width = arguments->width,
 		.rows = 1,
 		.offsets = &offset,
-		.operands = &values[0],
-		.comparands = &values[1],
-		.masks = &values[2],
-		.comparand_masks = &values[3],
-		.results = &result,
+		.operands = values[0],
+		.comparands = values[1],
+		.masks = values[2],
+		.comparand_masks = values[3],
+		.results = results,
 		.statuses = &row_status,
 	};
 
 	parse_values(arguments, needs, values);
 	region = tool_open(arguments->backend, name,
-			   op == SHATOMIC_OP_GET ? SHATOMIC_OPEN_READ_ONLY : 0);
+			   open_flags(arguments, op != SHATOMIC_OP_GET));
 	if (needs & SHATOMIC_NEEDS_PEER) {
 		peer = tool_open(arguments->backend, arguments->peer,
-				 op == SHATOMIC_OP_STORE ?
-					 SHATOMIC_OPEN_READ_ONLY : 0);
+				 open_flags(arguments,
+					    op != SHATOMIC_OP_STORE));
 		batch.peers = &peer;
 		batch.peer_count = 1;
 		batch.peer_offsets = &arguments->peer_offset;
 	}
 	run_batch(region, name, &batch);
 	wake_if_wanted(region, arguments, offset);
+	result = value_at(results, 0, arguments->width);
 	if (arguments->form.json)
 		print_json_result(&arguments->form, arguments->width, result,
 				  row_status);

@@ -2,7 +2,6 @@
 /*
  * Words and results of operations as text and as JSON.
  */
-#include <inttypes.h>
 #include <stdio.h>
 
 #include "table.h"
@@ -10,29 +9,37 @@
 #include "word_form.h"
 
 const char *word_text(const struct word_form *form, unsigned int width,
-		      uint64_t word, char text[WORD_TEXT_SIZE])
+		      tool_value word, char text[WORD_TEXT_SIZE])
 {
-	if (form->hex)
-		snprintf(text, WORD_TEXT_SIZE, "0x%0*" PRIx64, 2 * (int)width,
-			 word);
-	else
-		snprintf(text, WORD_TEXT_SIZE, "%" PRIu64, word);
-	return text;
+	unsigned int base = form->hex ? 16 : 10;
+	unsigned int least = form->hex ? 2 * width : 1;
+	char *end = &text[WORD_TEXT_SIZE - 1], *at = end;
+
+	*end = '\0';
+	do {
+		*--at = "0123456789abcdef"[word % base];
+		word /= base;
+	} while (word || end - at < least);
+	if (form->hex) {
+		*--at = 'x';
+		*--at = '0';
+	}
+	return at;
 }
 
 static void add_word(const struct word_form *form, struct json_object *line,
-		     const char *key, unsigned int width, uint64_t word)
+		     const char *key, unsigned int width, tool_value word)
 {
 	char text[WORD_TEXT_SIZE];
 
-	if (form->hex)
+	if (form->hex || width == DOUBLE_WIDTH)
 		add_text(line, key, word_text(form, width, word, text));
 	else
 		add_number(line, key, word);
 }
 
 void print_word(const struct word_form *form, unsigned int width,
-		uint64_t offset, uint64_t word)
+		uint64_t offset, tool_value word)
 {
 	char text[WORD_TEXT_SIZE];
 	struct json_object *line;
@@ -48,7 +55,7 @@ void print_word(const struct word_form *form, unsigned int width,
 }
 
 void print_json_result(const struct word_form *form, unsigned int width,
-		       uint64_t result, unsigned int status)
+		       tool_value result, unsigned int status)
 {
 	struct json_object *line = new_object();
 

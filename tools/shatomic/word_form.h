@@ -8,29 +8,32 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Room for the text of a word. */
-#define WORD_TEXT_SIZE 32
+#include "tool.h"
+
+/* Room for the text of a word: the most digits there are, and 0x. */
+#define WORD_TEXT_SIZE 48
 
 /**
  * struct word_form - How to print words
  * @hex: In hexadecimal, all digits of the width; in JSON that is text.
- * @json: An object of JSON a line.
+ * @json: An object of JSON a line. Words of 16 bytes are text there, as few
+ *	readers take numbers of 128 bits.
  */
 struct word_form {
 	bool hex;
 	bool json;
 };
 
-/* Write a word of @width bytes into @text, and return that. */
+/* A word of @width bytes as text, which lies in @text. */
 const char *word_text(const struct word_form *form, unsigned int width,
-		      uint64_t word, char text[WORD_TEXT_SIZE]);
+		      tool_value word, char text[WORD_TEXT_SIZE]);
 
 /* A line: the word that was seen at an offset. */
 void print_word(const struct word_form *form, unsigned int width,
-		uint64_t offset, uint64_t word);
+		uint64_t offset, tool_value word);
 
 /* A line of JSON: what came of a row, with its enum shatomic_row_status. */
 void print_json_result(const struct word_form *form, unsigned int width,
-		       uint64_t result, unsigned int status);
+		       tool_value result, unsigned int status);
 
 #endif /* SHATOMIC_WORD_FORM_H */
