@@ -19,16 +19,10 @@ FIXTURE(bad)
 
 FIXTURE_SETUP(bad)
 {
-	struct shatomic_create_options options = { .length = REGION_BYTES };
-	char name[SHATOMIC_NAME_SIZE];
 	unsigned int i;
 
-	unique_name(name, "bad");
-	options.name = name;
-	ASSERT_EQ(0, shatomic_create(&options, &self->region));
-	ASSERT_EQ(0, shatomic_open(SHATOMIC_BACKEND_AUTO, name,
-				   SHATOMIC_OPEN_READ_ONLY, &self->reader));
-	ASSERT_EQ(0, shatomic_unlink(SHATOMIC_BACKEND_AUTO, name));
+	self->region = new_region_and_reader(REGION_BYTES, &self->reader);
+	ASSERT_NE(NULL, self->region);
 	self->memory = shatomic_buf(self->region, NULL);
 	for (i = 0; i < REGION_BYTES; i++)
 		self->before[i] = self->memory[i] = i * 7 + 1;

@@ -550,21 +550,13 @@ TEST_F(columns, that_are_read_only)
 					    .width = 8, .rows = 3,
 					    .has_results = true };
 	struct shatomic_region *region = self->in_region.regions[0];
-	struct shatomic_create_options options = {
-		.length = sizeof(struct columns),
-	};
-	struct shatomic_region *writer, *reader;
-	char name[SHATOMIC_NAME_SIZE];
+	struct shatomic_region *reader, *writer =
+		new_region_and_reader(sizeof(struct columns), &reader);
 	struct columns *columns;
 	struct shatomic_batch batch;
 	struct side side;
 
-	unique_name(name, "columns");
-	options.name = name;
-	ASSERT_EQ(0, shatomic_create(&options, &writer));
-	ASSERT_EQ(0, shatomic_open(SHATOMIC_BACKEND_AUTO, name,
-				   SHATOMIC_OPEN_READ_ONLY, &reader));
-	ASSERT_EQ(0, shatomic_unlink(SHATOMIC_BACKEND_AUTO, name));
+	ASSERT_NE(NULL, writer);
 	columns = shatomic_buf(writer, NULL);
 	columns->operands[0] = 7;
 	side = (struct side){ .columns = shatomic_buf(reader, NULL),

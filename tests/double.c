@@ -738,8 +738,8 @@ TEST_F(doubles, bits_that_are_not_there)
 /* A load is a comparison, which a read-only mapping does not take. */
 TEST_F(doubles, read_only)
 {
-	struct shatomic_create_options options = { .length = 64 };
-	struct shatomic_region *writer, *reader;
+	struct shatomic_region *reader, *writer =
+		new_region_and_reader(64, &reader);
 	uint64_t offset = 0, results[2];
 	struct shatomic_batch batch = {
 		.op = SHATOMIC_OP_GET, .width = 16, .rows = 1,
@@ -750,16 +750,10 @@ TEST_F(doubles, read_only)
 		.offsets = &offset, .peers = &reader, .peer_count = 1,
 		.peer_offsets = &offset,
 	};
-	char name[SHATOMIC_NAME_SIZE];
 	u128 value;
 
 	NEEDS_DOUBLES();
-	unique_name(name, "double");
-	options.name = name;
-	ASSERT_EQ(0, shatomic_create(&options, &writer));
-	ASSERT_EQ(0, shatomic_open(SHATOMIC_BACKEND_AUTO, name,
-				   SHATOMIC_OPEN_READ_ONLY, &reader));
-	EXPECT_EQ(0, shatomic_unlink(SHATOMIC_BACKEND_AUTO, name));
+	ASSERT_NE(NULL, writer);
 	EXPECT_EQ(-EACCES, shatomic_get(reader, 0, 16, &value));
 	EXPECT_NE(NULL, strstr(shatomic_error(), "read-only"));
 	EXPECT_EQ(-EACCES, shatomic_set(reader, 0, 16, &value));

@@ -976,27 +976,11 @@ TEST_F(object, nulls)
 	EXPECT_TRUE(is_untouched(&old) && is_as_expected(self));
 }
 
-/* The region under @name, read-only, which no longer has the name then. */
-static struct shatomic_region *read_only_twin(struct shatomic_region **writer)
-{
-	struct shatomic_create_options options = { .length = REGION_BYTES };
-	struct shatomic_region *reader = NULL;
-	char name[SHATOMIC_NAME_SIZE];
-
-	unique_name(name, "object");
-	options.name = name;
-	if (shatomic_create(&options, writer))
-		return NULL;
-	shatomic_open(SHATOMIC_BACKEND_AUTO, name, SHATOMIC_OPEN_READ_ONLY,
-		      &reader);
-	shatomic_unlink(SHATOMIC_BACKEND_AUTO, name);
-	return reader;
-}
-
 TEST_F(object, in_a_region_that_is_read_only)
 {
 	struct shatomic_value one = float_value(1), seen = untouched();
-	struct shatomic_region *writer, *reader = read_only_twin(&writer);
+	struct shatomic_region *reader, *writer =
+		new_region_and_reader(REGION_BYTES, &reader);
 	struct shatomic_object object, unwritten;
 	uint8_t results[1] = { 0x77 };
 	uint64_t offset = AT;
@@ -1005,7 +989,7 @@ TEST_F(object, in_a_region_that_is_read_only)
 		.stride = 8, .objects = &unwritten, .results = results,
 	};
 
-	ASSERT_NE(NULL, reader);
+	ASSERT_NE(NULL, writer);
 	fill(self);
 	memcpy(shatomic_buf(writer, NULL), self->expected, REGION_BYTES);
 	unwritten = new_object(_metadata, reader, AT, SHATOMIC_TYPE_FLOAT, 8);

@@ -459,19 +459,13 @@ TEST_F(wait, a_batch_and_a_wake)
 
 TEST_F(wait, a_reader_waits_and_wakes)
 {
-	struct shatomic_create_options options = { .length = 8 };
 	struct waiter waiter = { .width = 8 };
-	char name[SHATOMIC_NAME_SIZE];
-	struct shatomic_region *writer;
+	struct shatomic_region *writer =
+		new_region_and_reader(8, &waiter.region);
 	unsigned char one[8] = { 1 };
 	pthread_t thread;
 
-	unique_name(name, "wait");
-	options.name = name;
-	ASSERT_EQ(0, shatomic_create(&options, &writer));
-	EXPECT_EQ(0, shatomic_open(SHATOMIC_BACKEND_AUTO, name,
-				   SHATOMIC_OPEN_READ_ONLY, &waiter.region));
-	EXPECT_EQ(0, shatomic_unlink(SHATOMIC_BACKEND_AUTO, name));
+	ASSERT_NE(NULL, writer);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, wait_for, &waiter));
 	EXPECT_EQ(0, shatomic_set(writer, 0, 8, one));
 	EXPECT_LE(0, shatomic_wake(waiter.region, 0, 8, INT_MAX));
