@@ -39,6 +39,11 @@ info_line() {
 	shatomic info "$@" | grep -qx 'size:    1.5M'
 }
 
+# leaves_alone COMMAND: whether it fails, and the large region stays zero.
+leaves_alone() {
+	status 2 sh -c "$1" && shatomic dump "$large" - | cmp -n 1572864 - /dev/zero
+}
+
 check "create" shatomic create --size 1000 "$name"
 check "and a larger one" shatomic create --size 1536K "$large"
 check "a size of less than a unit" prints 1000 column "$name" 2
@@ -59,4 +64,8 @@ check "a result as JSON" prints '{"result":255,"status":"done"}' shatomic op --j
 check "a comparison that did not hold, too" prints '{"result":0,"status":"compare_failed"}' sh -c "shatomic op --json $name compare_and_set_value 0 1 1; [ \$? -eq 1 ]"
 check "no colour on what is no terminal" sh -c "! shatomic ls | grep -q '$(printf '\033')'"
 check "an option that is not there is refused" refuses "bytez" shatomic ls --bytez
+check "output that is closed does not go into the region" \
+	leaves_alone "printf 'offset\n0\n' | shatomic batch --op get $large >&-"
+check "nor do messages" leaves_alone "shatomic batch $large /nowhere 2>&-"
+check "input that is closed is not the region" leaves_alone "shatomic load $large - <&-"
 finish

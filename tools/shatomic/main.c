@@ -2,10 +2,13 @@
 /*
  * shatomic: finds the command that the command line names and runs it.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tool.h"
 
@@ -119,12 +122,27 @@ static int command_help(int argc, char **argv)
 	return TOOL_OK;
 }
 
+/*
+ * What is opened gets the place of a standard descriptor that is closed: output
+ * would go into a region. What takes the place here fails as if it were closed.
+ */
+static void occupy_standard_descriptors(void)
+{
+	int fd;
+
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_PATH) < 0)
+			tool_die("/dev/null: %s", strerror(errno));
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct command *command;
 	int command_index = 0;
 	int status;
 
+	occupy_standard_descriptors();
 	argp_err_exit_status = TOOL_TROUBLE;
 	/* A closed pipe then is a write error, which is reported. */
 	signal(SIGPIPE, SIG_IGN);
