@@ -176,6 +176,7 @@ check "no integer" nothing_runs "operand: '1.5'" '{"offset":0,"operand":1.5}\n' 
 check "an integer of more than 64 bits" nothing_runs "operand: is not a number that fits" '{"offset":0,"operand":18446744073709551616}\n' --op set --json
 check "one below them" nothing_runs "operand: is not a number that fits" '{"offset":0,"operand":-9223372036854775809}\n' --op set --json
 check "an output that is full" refuses "space" sh -c "printf 'offset\n0\n' | shatomic batch --op get $name >/dev/full"
+check "which is said once" prints 1 sh -c "printf 'offset\n0\n' | shatomic batch --op get $name 2>&1 >/dev/full | grep -c space"
 check "no such file" refuses "none: No such file" shatomic batch "$name" "$tap_dir/none"
 check "no such region" refuses "none-$$" shatomic batch "none-$$" /dev/null
 check "no such operation for all" refuses "frob" shatomic batch --op frob "$name" /dev/null

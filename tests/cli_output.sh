@@ -64,6 +64,8 @@ check "a result as JSON" prints '{"result":255,"status":"done"}' shatomic op --j
 check "a comparison that did not hold, too" prints '{"result":0,"status":"compare_failed"}' sh -c "shatomic op --json $name compare_and_set_value 0 1 1; [ \$? -eq 1 ]"
 check "no colour on what is no terminal" sh -c "! shatomic ls | grep -q '$(printf '\033')'"
 check "an option that is not there is refused" refuses "bytez" shatomic ls --bytez
+check "help that can't be written" refuses "space" sh -c "shatomic --help >/dev/full"
+check "nor that of a command" refuses "space" sh -c "shatomic get --help >/dev/full"
 check "output that is closed does not go into the region" \
 	leaves_alone "printf 'offset\n0\n' | shatomic batch --op get $large >&-"
 check "nor do messages" leaves_alone "shatomic batch $large /nowhere 2>&-"

@@ -136,20 +136,26 @@ static void occupy_standard_descriptors(void)
 	}
 }
 
+/* At each end, as argp ends the process when it has printed help. */
+static void flush_at_end(void)
+{
+	if (tool_flush_stdout())
+		_exit(TOOL_TROUBLE);
+}
+
 int main(int argc, char **argv)
 {
 	const struct command *command;
 	int command_index = 0;
-	int status;
 
 	occupy_standard_descriptors();
+	atexit(flush_at_end);
 	argp_err_exit_status = TOOL_TROUBLE;
 	/* A closed pipe then is a write error, which is reported. */
 	signal(SIGPIPE, SIG_IGN);
 
 	argp_parse(&main_argp, argc, argv, ARGP_IN_ORDER, NULL, &command_index);
 	command = find_command(argv[command_index]);
-	status = run_command(command, argc - command_index,
-			     argv + command_index);
-	return tool_flush_stdout() ? TOOL_TROUBLE : status;
+	return run_command(command, argc - command_index,
+			   argv + command_index);
 }

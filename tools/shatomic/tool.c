@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,9 +73,13 @@ char *tool_help(int key, const char *text, void (*print)(FILE *stream))
 
 int tool_flush_stdout(void)
 {
+	static bool told;
+
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return TOOL_OK;
-	tool_complain("standard output: %s", strerror(errno));
+	if (!told)
+		tool_complain("standard output: %s", strerror(errno));
+	told = true;
 	return TOOL_TROUBLE;
 }
 

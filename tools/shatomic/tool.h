@@ -39,7 +39,7 @@ void tool_die(const char *format, ...)
 /* reallocarray(3) that ends the process when there is no memory. */
 void *tool_realloc(void *memory, size_t count, size_t size);
 
-/* Write out standard output; TOOL_TROUBLE and a message if that fails. */
+/* Write out standard output; TOOL_TROUBLE and one message if that fails. */
 int tool_flush_stdout(void);
 
 /* Its size; 0 when it is no regular file and that is not known. */
