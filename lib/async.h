@@ -68,8 +68,9 @@ static inline bool shatomic_queue_owns_ring(const struct shatomic_queue *queue)
 int shatomic_ring_check(struct io_uring *ring);
 
 /*
- * Make the queue's own ring; -EOPNOTSUPP when io_uring can't be had or used.
- * After shatomic_fail() both.
+ * Make the queue's own ring: 0; -EOPNOTSUPP when io_uring can't be had or used,
+ * for which it keeps no sentence; or a negative errno value after
+ * shatomic_fail().
  */
 int shatomic_ring_open(struct shatomic_queue *queue);
 

@@ -36,16 +36,15 @@ int shatomic_ring_open(struct shatomic_queue *queue)
 
 	/* What the sysctl, seccomp and security modules answer with. */
 	if (err == ENOSYS || err == EPERM || err == EACCES)
-		return shatomic_fail(EOPNOTSUPP, "io_uring can't be had: %s",
-				     strerror(err));
+		return -EOPNOTSUPP;
 	if (err)
 		return shatomic_fail(err, "io_uring_setup: %s", strerror(err));
-	err = shatomic_ring_check(&queue->own_ring);
-	if (err)
+	if (!has_commands(&queue->own_ring)) {
 		io_uring_queue_exit(&queue->own_ring);
-	else
-		queue->ring = &queue->own_ring;
-	return err;
+		return -EOPNOTSUPP;
+	}
+	queue->ring = &queue->own_ring;
+	return 0;
 }
 
 static void prepare_command(struct io_uring_sqe *sqe,

@@ -76,7 +76,7 @@ struct shatomic_region {
  *	It keeps no sentence.
  * @open: Map the region with a name.
  * @import: Map the region that @region->fd is; -EBADF when it is none of this
- *	backend.
+ *	backend, for which the device keeps no sentence, as memfd is asked next.
  * @unlink: Remove a name.
  * @list: Tell all names.
  * @get_info: Fill in what the handle does not know: huge_bytes, mode and owner.
@@ -113,7 +113,10 @@ extern const struct shatomic_backend_ops shatomic_memfd_ops;
 
 /* device.c */
 
-/* 0, or a negative errno value: -ENOENT when there is no device. */
+/*
+ * 0, or a negative errno value: -ENOENT when there is no device, for which it
+ * keeps no sentence.
+ */
 int shatomic_device_probe(void);
 
 /* Whether the peers of a batch for @region of the device are too: 0 or -EBADF. */

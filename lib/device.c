@@ -16,23 +16,23 @@
 /* Peers whose descriptors fit on the stack. */
 #define FEW_PEERS 32
 
+/* What opening it answers when there is none. */
+static bool is_absence(int err)
+{
+	return err == ENOENT || err == ENXIO || err == ENODEV;
+}
+
 static int fail_device(int err)
 {
-	switch (err) {
-	case ENOENT:
-	case ENXIO:
-	case ENODEV:
+	if (is_absence(err))
 		return shatomic_fail(ENOENT,
 				     DEVICE ": %s: load the kernel module (modprobe shatomic) or use the memfd backend",
 				     strerror(err));
-	case EACCES:
-	case EPERM:
+	if (err == EACCES || err == EPERM)
 		return shatomic_fail(EACCES,
 				     DEVICE ": %s: join the group that it belongs to, or set SHATOMIC_BACKEND=memfd",
 				     strerror(err));
-	default:
-		return shatomic_fail(err, DEVICE ": %s", strerror(err));
-	}
+	return shatomic_fail(err, DEVICE ": %s", strerror(err));
 }
 
 /* Returns a descriptor of the device. */
@@ -45,10 +45,10 @@ static int open_device(void)
 
 int shatomic_device_probe(void)
 {
-	int fd = open_device();
+	int fd = open(DEVICE, O_RDWR | O_CLOEXEC);
 
 	if (fd < 0)
-		return fd;
+		return is_absence(errno) ? -ENOENT : fail_device(errno);
 	close(fd);
 	return 0;
 }
@@ -219,6 +219,14 @@ static int unlink_named(const char *name)
 		return device;
 	err = device_ioctl(device, SHATOMIC_IOC_UNLINK, &arg);
 	return err ? fail_named(err, name) : 0;
+}
+
+static int import(struct shatomic_region *region)
+{
+	struct shatomic_ioc_region_info info;
+
+	/* No failure yet: it may be one of the other backend. */
+	return region_info(region->fd, &info) ? -EBADF : attach(region);
 }
 
 /* Regions may come while room is made for them, so ask until they fit. */
@@ -431,7 +439,7 @@ const struct shatomic_backend_ops shatomic_device_ops = {
 	.publish = publish,
 	.discard = discard,
 	.open = open_named,
-	.import = attach,
+	.import = import,
 	.unlink = unlink_named,
 	.list = list,
 	.get_info = get_info,

@@ -820,6 +820,7 @@ TEST(io_uring_forbidden)
 
 	ASSERT_EQ(0, forbid(SYS_io_uring_setup, EPERM));
 	EXPECT_EQ(SHATOMIC_QUEUE_SYNCHRONOUS, kind_with(&options));
+	EXPECT_STREQ("", shatomic_error());
 }
 
 TEST(io_uring_not_there)
@@ -828,6 +829,7 @@ TEST(io_uring_not_there)
 
 	ASSERT_EQ(0, forbid(SYS_io_uring_setup, ENOSYS));
 	EXPECT_EQ(SHATOMIC_QUEUE_SYNCHRONOUS, kind_with(&options));
+	EXPECT_STREQ("", shatomic_error());
 }
 
 /* Nothing can be learned of its commands: as if there were none. */
@@ -841,6 +843,7 @@ TEST(io_uring_without_commands)
 		SKIP(return, "io_uring can't be had here");
 	ASSERT_EQ(0, forbid(SYS_io_uring_register, EINVAL));
 	EXPECT_EQ(SHATOMIC_QUEUE_SYNCHRONOUS, kind_with(&options));
+	EXPECT_STREQ("", shatomic_error());
 	options.ring = &ring;
 	EXPECT_EQ(-EOPNOTSUPP, shatomic_queue_create(&options, &queue));
 	io_uring_queue_exit(&ring);

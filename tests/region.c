@@ -114,6 +114,21 @@ TEST(a_length_of_zero_stands_for_one)
 	EXPECT_EQ(0, shatomic_size(NULL));
 }
 
+/* The library tries one backend and then the other, which is no failure. */
+TEST(what_succeeds_leaves_no_sentence)
+{
+	struct shatomic_region *region, *other;
+
+	unsetenv("SHATOMIC_BACKEND");
+	region = new_region(100);
+	ASSERT_NE(NULL, region);
+	EXPECT_STREQ("", shatomic_error());
+	ASSERT_EQ(0, shatomic_import(shatomic_fd(region), &other));
+	EXPECT_STREQ("", shatomic_error());
+	shatomic_close(other);
+	shatomic_close(region);
+}
+
 TEST(words_have_addresses)
 {
 	struct shatomic_region *region = new_region(100);
