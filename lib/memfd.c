@@ -51,7 +51,7 @@ static int create_memfd(int *fd)
  * The kernel answers a memfd that is larger than memory by killing processes,
  * not by an error, so ask it first how much there is.
  */
-static int check_available(__u64 size)
+static int check_available(const char *what, __u64 size)
 {
 	unsigned long long kib, available = 0;
 	bool known = false;
@@ -72,8 +72,8 @@ static int check_available(__u64 size)
 	fclose(meminfo);
 	if (known && size > available)
 		return shatomic_fail(ENOMEM,
-				     "length %llu exceeds the memory available (%llu bytes)",
-				     size, available);
+				     "%s %llu exceeds the memory available (%llu bytes)",
+				     what, size, available);
 	return 0;
 }
 
@@ -258,7 +258,7 @@ static int create(const struct shatomic_create_options *options,
 {
 	int err;
 
-	err = check_available(options->length);
+	err = check_available("length", options->length);
 	if (err)
 		return err;
 	region->memory.size = options->length;
@@ -278,6 +278,7 @@ static int create(const struct shatomic_create_options *options,
 /* Map what @region->fd has become, of whoever made it. */
 static int attach(struct shatomic_region *region)
 {
+	__u64 allocated;
 	struct stat stat;
 	int err;
 
@@ -286,6 +287,14 @@ static int attach(struct shatomic_region *region)
 		return shatomic_fail(err, "fstat: %s", strerror(err));
 	}
 	region->memory.size = stat.st_size;
+	/* Others make sparse ones, of which all is brought in. */
+	allocated = stat.st_blocks * 512ULL;
+	if (allocated < region->memory.size) {
+		err = check_available("what the region lacks,",
+				      region->memory.size - allocated);
+		if (err)
+			return err;
+	}
 	err = shatomic_map_region(region);
 	if (err)
 		return err;

@@ -615,6 +615,21 @@ TEST(a_memfd_that_is_sealed_against_writing)
 	close(fd);
 }
 
+/* Bringing it in would take all memory that there is, and then kill. */
+TEST(a_sparse_memfd_larger_than_memory)
+{
+	int fd = memfd_create("sparse", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct shatomic_region *region;
+
+	ASSERT_LE(0, fd);
+	/* More than there are addresses for, lest a failure does just that. */
+	ASSERT_EQ(0, ftruncate(fd, 1LL << 50));
+	ASSERT_EQ(0, fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW));
+	EXPECT_EQ(-ENOMEM, shatomic_import(fd, &region));
+	EXPECT_NE(NULL, strstr(shatomic_error(), "the region lacks"));
+	close(fd);
+}
+
 TEST(other_descriptors_are_no_regions)
 {
 	struct shatomic_region *region;

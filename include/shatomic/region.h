@@ -199,8 +199,8 @@ int shatomic_create(const struct shatomic_create_options *options,
  * @flags: 0 or SHATOMIC_OPEN_READ_ONLY.
  * @region: [out] The handle; shatomic_close() ends it.
  *
- * Return: 0; -ENOENT (no such name), -EACCES (its mode forbids it), -EINVAL,
- * -EOPNOTSUPP.
+ * Return: 0; -ENOENT (no such name), -EACCES (its mode forbids it), -ENOMEM
+ * (as with shatomic_import()), -EINVAL, -EOPNOTSUPP.
  */
 int shatomic_open(enum shatomic_backend backend, const char *name,
 		  unsigned int flags, struct shatomic_region **region);
@@ -212,8 +212,9 @@ int shatomic_open(enum shatomic_backend backend, const char *name,
  * @region: [out] The handle; shatomic_close() ends it.
  *
  * Return: 0; -EBADF (not the descriptor of a region, or the memfd backend's
- * and /proc is not mounted, where its name is read), -EMFILE, or what mmap(2)
- * answered.
+ * and /proc is not mounted, where its name is read), -EMFILE, -ENOMEM (a sparse
+ * memfd of somebody else's, of which more is missing than there is memory), or
+ * what mmap(2) answered.
  */
 int shatomic_import(int fd, struct shatomic_region **region);
 
