@@ -124,6 +124,7 @@ check "names fit its 80 columns" has "$name" "$on_terminal" "" shatomic top -n 1
 check "one that can't be painted" has_not "$escape" env TERM=dumb "$on_terminal" "" shatomic top -n 1
 check "the key q ends it" "$on_terminal" q shatomic top -d 3600
 check "and so does a signal" "$on_terminal" "$(printf '\003')" shatomic top -d 3600
+check "by which the terminal comes back" has "${escape}[?25h" "$on_terminal" "$(printf '\034')" shatomic top -d 3600
 
 echo N >"$counting"
 check "that nothing is counted" has "echo Y >$counting" shatomic top -n 1

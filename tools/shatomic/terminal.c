@@ -75,11 +75,13 @@ void terminal_begin(void)
 	/* They come while we wait and at no other time. */
 	sigemptyset(&caught);
 	sigaddset(&caught, SIGINT);
+	sigaddset(&caught, SIGQUIT);
 	sigaddset(&caught, SIGTERM);
 	sigaddset(&caught, SIGHUP);
 	sigaddset(&caught, SIGWINCH);
 	sigprocmask(SIG_BLOCK, &caught, &signals_before);
 	catch(SIGINT, on_end);
+	catch(SIGQUIT, on_end);
 	catch(SIGTERM, on_end);
 	catch(SIGHUP, on_end);
 	catch(SIGWINCH, on_change);
