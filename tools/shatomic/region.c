@@ -38,6 +38,9 @@ static error_t parse_create(int key, char *text, struct argp_state *state)
 		return 0;
 	case 'm':
 		options->mode = parse_mode("--mode", text);
+		/* Which to the library is the default. */
+		if (!options->mode)
+			tool_die("--mode: %s lets nobody in", text);
 		return 0;
 	case KEY_HUGE:
 		options->flags |= SHATOMIC_CREATE_HUGE;
