@@ -173,6 +173,7 @@ check "more than an object" nothing_runs "line 1: not JSON" '{"offset":0,"operan
 check "no object" nothing_runs "line 1: is no object" '[]\n' --op set --json
 check "no such member" nothing_runs "'ofset' is no column" '{"ofset":0}\n' --op set --json
 check "no integer" nothing_runs "operand: '1.5'" '{"offset":0,"operand":1.5}\n' --op set --json
+check "text with a NUL" nothing_runs "op: has a NUL" '{"op":"get\\u0000x","offset":0}\n' --json
 check "an integer of more than 64 bits" nothing_runs "operand: is not a number that fits" '{"offset":0,"operand":18446744073709551616}\n' --op set --json
 check "one below them" nothing_runs "operand: is not a number that fits" '{"offset":0,"operand":-9223372036854775809}\n' --op set --json
 check "an output that is full" refuses "space" sh -c "printf 'offset\n0\n' | shatomic batch --op get $name >/dev/full"

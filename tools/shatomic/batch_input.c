@@ -226,6 +226,9 @@ static void take_member(struct batch_input *input, const char *key,
 	    !json_object_is_type(value, json_type_string))
 		batch_input_wrong(input, "%s: '%s' is neither an integer nor text",
 			  key, text);
+	else if (json_object_is_type(value, json_type_string) &&
+		 strlen(text) != (size_t)json_object_get_string_len(value))
+		batch_input_wrong(input, "%s: has a NUL byte", key);
 	else if (json_object_is_type(value, json_type_int) &&
 		 !is_exact(input, text))
 		batch_input_wrong(input, "%s: is not a number that fits 64 bits, and larger ones have to be text", key);
