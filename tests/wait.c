@@ -353,9 +353,9 @@ static void ignore(int signal)
 }
 
 static int wait_for_a_signal(FIXTURE_DATA(wait) *self, unsigned int width,
-			     const struct timespec *timeout)
+			     const struct timespec *timeout, int flags)
 {
-	struct sigaction action = { .sa_handler = ignore };
+	struct sigaction action = { .sa_handler = ignore, .sa_flags = flags };
 	unsigned char zero[8] = { 0 };
 
 	/* Should it not end, let it not outlive the test by much. */
@@ -371,8 +371,9 @@ TEST_F(wait, a_signal_ends_it)
 	static const struct {
 		unsigned int width;
 		const struct timespec *timeout;
-	} cases[] = { { 4, &too_long }, { 4, NULL }, { 8, &too_long },
-		      { 8, NULL } };
+		int flags;
+	} cases[] = { { 4, &too_long, 0 }, { 4, NULL, 0 }, { 8, &too_long, 0 },
+		      { 8, NULL, 0 }, { 4, &too_long, SA_RESTART } };
 	unsigned int i;
 	pid_t child;
 
@@ -382,7 +383,8 @@ TEST_F(wait, a_signal_ends_it)
 		ASSERT_LE(0, child);
 		if (!child)
 			_exit(wait_for_a_signal(self, cases[i].width,
-						cases[i].timeout));
+						cases[i].timeout,
+						cases[i].flags));
 		while (!shatomic_get_u32((uint32_t *)(self->memory + TURN_AT)))
 			usleep(1000);
 		while (still_runs(child)) {

@@ -31,10 +31,10 @@ extern "C" {
  * shatomic_wait() orders like a load with __ATOMIC_ACQUIRE.
  *
  * Return: 0 when the word was seen to differ; -ETIMEDOUT; -EINTR (a signal was
- * handled; without a timeout, by a handler without SA_RESTART); -EINVAL (a bad
- * width or timeout, a word that is not inside one aligned 8-byte word, a NULL),
- * -ERANGE (outside the region); -ENOSYS (a word across two aligned 4 bytes on a
- * kernel before 5.16).
+ * handled; by a handler without SA_RESTART, when there is no timeout or the word
+ * lies across two aligned 4 bytes); -EINVAL (a bad width or timeout, a word that
+ * is not inside one aligned 8-byte word, a NULL), -ERANGE (outside the region);
+ * -ENOSYS (a word across two aligned 4 bytes on a kernel before 5.16).
  */
 int shatomic_wait(const struct shatomic_region *region, uint64_t offset,
 		  unsigned int width, const void *expected,
