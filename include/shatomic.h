@@ -15,7 +15,8 @@
  * Functions that return int return 0, or a negative errno value which means
  * what the errno contract in <linux/shatomic.h> says. On failure they change
  * nothing, leave out parameters alone, and keep a sentence for
- * shatomic_error() that names the field, row, limit or path.
+ * shatomic_error() that names the field, row, limit or path. A NULL where their
+ * pages do not allow one is -EINVAL.
  */
 
 /**

@@ -23,7 +23,9 @@ extern "C" {
  * @SHATOMIC_BACKEND_DEVICE: The kernel module: pinned memory, batches run in
  *	the kernel.
  * @SHATOMIC_BACKEND_MEMFD: memfd_create(2), or shm_open(3) for named regions:
- *	no module and no privilege; batches run in the calling process.
+ *	no module and no privilege; batches run in the calling process. Who may
+ *	write to a region can also punch holes into it, and truncate a named
+ *	one, which is SIGBUS for who uses it then.
  */
 enum shatomic_backend {
 	SHATOMIC_BACKEND_AUTO	= 0,
@@ -252,7 +254,8 @@ int shatomic_list(enum shatomic_backend backend,
  * @region: The region.
  * @size: [out] Its size in bytes; may be NULL.
  *
- * Return: Address of its first byte, aligned to a page at least.
+ * Return: Address of its first byte, aligned to a page at least; NULL when
+ * @region is.
  */
 void *shatomic_buf(const struct shatomic_region *region, size_t *size);
 
@@ -295,7 +298,7 @@ void *shatomic_at(const struct shatomic_region *region, uint64_t offset,
  * calls such as fstat(2), pread(2) and sendfile(2). It is close-on-exec and
  * stays the handle's: do not close it.
  *
- * Return: The descriptor.
+ * Return: The descriptor; -EINVAL when @region is NULL.
  */
 int shatomic_fd(const struct shatomic_region *region);
 
