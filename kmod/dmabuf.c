@@ -240,7 +240,7 @@ static const struct dma_buf_ops export_ops = {
 
 /**
  * shatomic_dmabuf() - A DMA buffer that is a region
- * @file: A file of the region, open for writing.
+ * @file: A file of the region, open for reading and writing.
  *
  * Return: The DMA buffer's file, or an error pointer.
  */

@@ -266,7 +266,8 @@ static int run_export_dmabuf(struct call *call)
 		return -EOPNOTSUPP;
 	export->error_field = SHATOMIC_FIELD_NONE;
 	export->fd = -1;
-	if (!(call->file->f_mode & FMODE_WRITE))
+	/* Whoever has the buffer may do both. */
+	if (~call->file->f_mode & (FMODE_READ | FMODE_WRITE))
 		return -EACCES;
 	return new_descriptor(call, shatomic_dmabuf(call->file), &export->fd);
 }

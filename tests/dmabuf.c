@@ -294,6 +294,20 @@ TEST_F(dmabuf, who_may_only_read_exports_nothing)
 	close(create.fd);
 }
 
+/* Else whoever may only write could read by way of the buffer. */
+TEST_F(dmabuf, who_may_only_write_exports_nothing)
+{
+	int region = create_region(self->device, 4096), writer;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", region);
+	writer = open(path, O_WRONLY | O_CLOEXEC);
+	ASSERT_LE(0, writer);
+	EXPECT_EQ(-EACCES, export(writer));
+	close(writer);
+	close(region);
+}
+
 TEST_F(dmabuf, what_is_refused)
 {
 	struct shatomic_ioc_export_dmabuf args = { .size = sizeof(args),

@@ -525,8 +525,9 @@ struct shatomic_ioc_stats {
  * Other drivers import it and have their devices read and write the region's
  * memory, rounded up to whole pages. It can be mapped as the region can, and
  * keeps the region as a descriptor does. Each call makes another one. EACCES by
- * a read-only descriptor, as devices may write; EOPNOTSUPP with error_field
- * SHATOMIC_FIELD_NONE when the kernel has no DMA buffers.
+ * a descriptor that is not open for both reading and writing, as the buffer is;
+ * EOPNOTSUPP with error_field SHATOMIC_FIELD_NONE when the kernel has no DMA
+ * buffers.
  *
  * What a device does is atomic as far as the device and its bus make it. Where
  * devices are not coherent with CPUs, or reach memory through bounce buffers,
