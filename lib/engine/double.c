@@ -181,9 +181,9 @@ static bool has_cmpxchg16b(void)
 
 bool shatomic_has_doubles(void)
 {
-#if defined(__x86_64__) && defined(__KERNEL__)
+#if defined(CONFIG_X86)
 	return boot_cpu_has(X86_FEATURE_CX16);
-#elif defined(__x86_64__)
+#elif defined(__x86_64__) && !defined(__KERNEL__)
 	return has_cmpxchg16b();
 #elif defined(__GCC_HAVE_SYNC_COMPARE_AND_SWAP_16)
 	return true;
