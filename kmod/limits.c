@@ -53,7 +53,7 @@ MODULE_PARM_DESC(slice_rows,
 		 __stringify(SHATOMIC_CHUNK_ROWS) " (default "
 		 __stringify(SHATOMIC_SLICE_ROWS) ")");
 
-static atomic64_t pinned_bytes = ATOMIC64_INIT(0);
+static atomic_long_t pinned_bytes = ATOMIC_LONG_INIT(0);
 static atomic_t regions = ATOMIC_INIT(0);
 static atomic_t batches = ATOMIC_INIT(0);
 /* By user ID, those that are not 0. */
@@ -71,6 +71,23 @@ void __init shatomic_limits_init(void)
 		max_pinned_bytes = totalram_pages() / 2 << PAGE_SHIFT;
 }
 
+/*
+ * Add to a sum if it stays within a limit. To add first and look then would be
+ * in the way of others, for as long as it takes to find that it was too much.
+ */
+static bool add_within(atomic_long_t *sum, unsigned long more,
+		       unsigned long limit)
+{
+	long old = atomic_long_read(sum);
+
+	do {
+		/* A limit may have been lowered to less than there is. */
+		if (old > limit || more > limit - old)
+			return false;
+	} while (!atomic_long_try_cmpxchg(sum, &old, old + more));
+	return true;
+}
+
 static int charge_locked_vm(struct shatomic_charge *charge)
 {
 	unsigned long pages = charge->bytes >> PAGE_SHIFT;
@@ -81,10 +98,8 @@ static int charge_locked_vm(struct shatomic_charge *charge)
 	if (capable(CAP_IPC_LOCK))
 		return 0;
 
-	if (atomic_long_add_return(pages, &user->locked_vm) > limit) {
-		atomic_long_sub(pages, &user->locked_vm);
+	if (!add_within(&user->locked_vm, pages, limit))
 		return -EPERM;
-	}
 	charge->cred = get_current_cred();
 	return 0;
 }
@@ -114,7 +129,7 @@ int shatomic_charge_region(struct shatomic_charge *charge, u64 bytes,
 	charge->bytes = bytes;
 
 	*limit = SHATOMIC_LIMIT_PINNED_BYTES;
-	/* Before adding, so that the sum cannot overflow. */
+	/* What nobody can have is told so, whatever the user's own limit. */
 	if (bytes > pinned_bytes_limit())
 		return ret;
 
@@ -124,8 +139,8 @@ int shatomic_charge_region(struct shatomic_charge *charge, u64 bytes,
 		return -EPERM;
 
 	*limit = SHATOMIC_LIMIT_PINNED_BYTES;
-	if (atomic64_add_return(bytes, &pinned_bytes) > pinned_bytes_limit())
-		goto err_bytes;
+	if (!add_within(&pinned_bytes, bytes, pinned_bytes_limit()))
+		goto err_locked_vm;
 
 	*limit = SHATOMIC_LIMIT_REGIONS;
 	ret = -EPERM;
@@ -137,8 +152,8 @@ int shatomic_charge_region(struct shatomic_charge *charge, u64 bytes,
 
 err_regions:
 	atomic_dec(&regions);
-err_bytes:
-	atomic64_sub(bytes, &pinned_bytes);
+	atomic_long_sub(bytes, &pinned_bytes);
+err_locked_vm:
 	uncharge_locked_vm(charge);
 	return ret;
 }
@@ -146,7 +161,7 @@ err_bytes:
 void shatomic_uncharge_region(struct shatomic_charge *charge)
 {
 	atomic_dec(&regions);
-	atomic64_sub(charge->bytes, &pinned_bytes);
+	atomic_long_sub(charge->bytes, &pinned_bytes);
 	uncharge_locked_vm(charge);
 }
 
@@ -239,7 +254,7 @@ void shatomic_limits_info(struct shatomic_ioc_info *info)
 	info->max_pinned_bytes = pinned_bytes_limit();
 	info->max_region_bytes = min(info->max_pinned_bytes & PAGE_MASK,
 				     SHATOMIC_MAX_REGION_BYTES);
-	info->pinned_bytes = atomic64_read(&pinned_bytes);
+	info->pinned_bytes = atomic_long_read(&pinned_bytes);
 	info->max_regions = READ_ONCE(max_regions);
 	info->regions = atomic_read(&regions);
 	info->max_batch_rows = shatomic_max_batch_rows();

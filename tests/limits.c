@@ -142,6 +142,60 @@ TEST_F(limits, pinned_bytes)
 	close(fd);
 }
 
+/**
+ * struct asker - A thread that asks for what is refused
+ * @device: Of whom.
+ * @size: How much.
+ * @stop: Whether to stop.
+ * @got: What it got nevertheless.
+ */
+struct asker {
+	int device;
+	uint64_t size;
+	bool stop;
+	int got;
+};
+
+static void *ask(void *arg)
+{
+	struct asker *asker = arg;
+	uint32_t limit;
+	int fd;
+
+	while (!__atomic_load_n(&asker->stop, __ATOMIC_RELAXED)) {
+		fd = create(asker->device, asker->size, 0, &limit);
+		if (fd < 0)
+			continue;
+		asker->got++;
+		close(fd);
+	}
+	return NULL;
+}
+
+/* Else others would be refused what there is, while somebody asks for more. */
+TEST_F(limits, what_is_refused_counts_at_no_time)
+{
+	struct asker asker = { .device = self->device };
+	uint32_t limit, i;
+	pthread_t thread;
+	int fd = create(self->device, MIB, 0, &limit);
+	uint64_t pinned = get_info(self->device).pinned_bytes, now;
+
+	ASSERT_LE(0, fd);
+	asker.size = get_info(self->device).max_pinned_bytes;
+	ASSERT_EQ(0, pthread_create(&thread, NULL, ask, &asker));
+	for (i = 0; i < 500000; i++) {
+		now = get_info(self->device).pinned_bytes;
+		if (now > pinned)
+			break;
+	}
+	EXPECT_GE(pinned, now);
+	__atomic_store_n(&asker.stop, true, __ATOMIC_RELAXED);
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_EQ(0, asker.got);
+	close(fd);
+}
+
 /* However much may be pinned, a region has a largest size, which INFO tells. */
 TEST_F_TIMEOUT(limits, region_bytes, 120)
 {
