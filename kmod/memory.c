@@ -19,6 +19,11 @@
 #error "shatomic needs all memory in the kernel's direct map: 64-bit only"
 #endif
 
+/* Else its inodes are others', or its files can't be read and written. */
+#if !defined(CONFIG_SHMEM) || !defined(CONFIG_TMPFS)
+#error "shatomic needs CONFIG_SHMEM and CONFIG_TMPFS"
+#endif
+
 static struct vfsmount *memory_mount;
 
 int shatomic_memory_init(void)

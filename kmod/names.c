@@ -20,6 +20,11 @@
 
 #include "shatomic.h"
 
+/* There may be no namespace at all, nor a count of who is in it. */
+#ifndef CONFIG_IPC_NS
+#error "shatomic needs CONFIG_IPC_NS"
+#endif
+
 /* How soon after its end a namespace's names are dropped. */
 #define REAP_INTERVAL (5 * HZ)
 
@@ -57,8 +62,7 @@ static DECLARE_DELAYED_WORK(reap_work, reap);
 /* put_ipc_ns() is not exported; the namespace itself knows how. */
 static void put_namespace(struct ipc_namespace *ns)
 {
-	if (IS_ENABLED(CONFIG_IPC_NS))
-		ns->ns.ops->put(&ns->ns);
+	ns->ns.ops->put(&ns->ns);
 }
 
 static void entry_free(struct entry *entry)
