@@ -85,8 +85,9 @@ void shatomic_stats_add_up(const struct shatomic_region *region,
 	for_each_possible_cpu(cpu)
 		ended += READ_ONCE(per_cpu_ptr(region->counters, cpu)->ended);
 	/*
-	 * After these, so that no batch has ended that has not begun. The other
-	 * side's order is that of one thread, wherever it goes meanwhile.
+	 * After these, so that no batch has ended that has not begun. Pairs with
+	 * the barrier in shatomic_submit(); a thread that goes to another CPU in
+	 * between passes a full one.
 	 */
 	smp_rmb();
 	for_each_possible_cpu(cpu) {

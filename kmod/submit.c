@@ -47,6 +47,8 @@ int shatomic_submit(struct file *file, struct shatomic_ioc_batch *args)
 	ret = run_any(file, args);
 	if (ret)
 		this_cpu_inc(counters->errors);
+	/* Who sees that it has ended sees that it began: shatomic_stats_add_up(). */
+	smp_wmb();
 	this_cpu_inc(counters->ended);
 	return ret;
 }
