@@ -71,8 +71,12 @@ struct file *shatomic_memory_file(const char *name, u64 size)
 	SHMEM_I(file_inode(file))->seals |= F_SEAL_SEAL | F_SEAL_SHRINK |
 					    F_SEAL_GROW;
 	mapping_set_unevictable(file->f_mapping);
-	/* Held pages can't move, so they must not lie in movable zones. */
-	mapping_set_gfp_mask(file->f_mapping, GFP_USER);
+	/*
+	 * Held pages can't move, so they must not lie in movable zones. Else they
+	 * are user memory, of which KASAN must not tag what PROT_MTE tags anew.
+	 */
+	mapping_set_gfp_mask(file->f_mapping, GFP_HIGHUSER_MOVABLE &
+			     ~(__GFP_HIGHMEM | __GFP_MOVABLE));
 	return file;
 }
 
