@@ -333,6 +333,12 @@ int shatomic_region_init(void)
 	}
 	shmem_fops = file->f_op;
 	fput(file);
+	/* Later kernels have mmap_prepare instead, which we don't know. */
+	if (!shmem_fops->mmap) {
+		pr_err("shatomic: this kernel maps shared memory in another way\n");
+		destroy_workqueue(free_queue);
+		return -EOPNOTSUPP;
+	}
 
 	region_fops = *shmem_fops;
 	region_fops.owner = THIS_MODULE;
