@@ -5,6 +5,7 @@
  * except where a region differs. So a region is read, written, mapped, sent
  * and stat'ed as a file is, and mode and owner are the inode's.
  */
+#include <linux/cache.h>
 #include <linux/file.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
@@ -17,9 +18,9 @@
 #include "shatomic.h"
 #include "trace.h"
 
-static struct file_operations region_fops;
+static struct file_operations region_fops __ro_after_init;
 /* What shared memory does, where ours does more. */
-static const struct file_operations *shmem_fops;
+static const struct file_operations *shmem_fops __ro_after_init;
 static struct workqueue_struct *free_queue;
 /* In bytes; 0 where that is not known. */
 static u64 l2_cache_size;
