@@ -40,6 +40,7 @@
  *  - EALREADY: the region has been given its name before.
  *  - EBUSY: words changed all the time while a snapshot was wanted.
  *  - EINTR: a fatal signal arrived.
+ *  - EMFILE, ENFILE: the process, or the machine, has no descriptor left.
  */
 
 /* Nobody else has it in Documentation/userspace-api/ioctl/ioctl-number.rst. */
@@ -219,8 +220,9 @@ enum shatomic_field {
 /**
  * enum shatomic_limit - Which limit refused a request
  * @SHATOMIC_LIMIT_NONE: None.
- * @SHATOMIC_LIMIT_MEMLOCK: RLIMIT_MEMLOCK of the user (ulimit -l), over all
- *	the user's regions; CAP_IPC_LOCK lifts it.
+ * @SHATOMIC_LIMIT_MEMLOCK: RLIMIT_MEMLOCK of the caller (ulimit -l), over all
+ *	the real user's regions and what else the kernel counts with them, such
+ *	as io_uring's buffers; CAP_IPC_LOCK lifts it.
  * @SHATOMIC_LIMIT_PINNED_BYTES: The module parameter max_pinned_bytes.
  * @SHATOMIC_LIMIT_REGIONS: The module parameter max_regions.
  * @SHATOMIC_LIMIT_MEMORY: Memory itself: the machine's, or the memory
@@ -293,9 +295,9 @@ struct shatomic_ioc_info {
 
 /**
  * enum shatomic_create_flags - Flags of struct shatomic_ioc_create
- * @SHATOMIC_CREATE_HUGE: Every whole 2 MiB of the region must be one huge page;
- *	ENOMEM when there are not enough. Without it they are used as they can
- *	be had.
+ * @SHATOMIC_CREATE_HUGE: Every whole 2 MiB of the region, or what else is the
+ *	size of the machine's huge pages, must be one huge page; ENOMEM when
+ *	there are not enough. Without it they are used as they can be had.
  * @SHATOMIC_CREATE_ASYNC_FREE: The last close returns at once and a kernel
  *	worker frees the memory; else it is freed when close() returns.
  * @SHATOMIC_CREATE_UNPUBLISHED: Nobody can open the region by its name before
