@@ -29,7 +29,11 @@ static inline void compat_uring_done(struct io_uring_cmd *cmd, int result,
 #ifdef HAVE_URING_CMD_DONE_FLAGS
 	io_uring_cmd_done(cmd, result, 0, issue_flags);
 #else
-	io_uring_cmd_done(cmd, result, 0);
+	/* The latest have the flags third, which a call would not tell apart. */
+	void (*done)(struct io_uring_cmd *, ssize_t, ssize_t) =
+		io_uring_cmd_done;
+
+	done(cmd, result, 0);
 #endif
 }
 
