@@ -1227,13 +1227,30 @@ TEST_F_TIMEOUT(big, totals_are_exact_under_contention, 120)
 	EXPECT_EQ(4 * BIG_ROWS / 2 * 3, self->memory[1]);
 }
 
+/* What a typed operation returned and left, in both of its forms. */
+struct typed_outcome {
+	uint64_t result;
+	uint64_t word;
+	uint64_t relaxed_result;
+	uint64_t relaxed_word;
+};
+
+static void check_typed(struct __test_metadata *_metadata, unsigned int op,
+			unsigned int width, uint64_t old, uint64_t operand,
+			const struct typed_outcome *outcome)
+{
+	ASSERT_TRUE(model_agrees(op, width, old, operand, outcome->result,
+				 outcome->word));
+	ASSERT_TRUE(model_agrees(op, width, old, operand,
+				 outcome->relaxed_result,
+				 outcome->relaxed_word));
+}
+
 /* The typed operations of one type, against the model. */
 #define TEST_TYPED(suffix, type)                                              \
 	TEST(typed_##suffix)                                                  \
 	{                                                                     \
-		const unsigned int w = sizeof(type);                          \
-		type word = 0, operand;                                       \
-		uint64_t old, mask = width_mask(w);                           \
+		type word = 0, operand, old;                                  \
 		unsigned int i;                                               \
 									      \
 		seed_random();                                                \
@@ -1264,33 +1281,27 @@ TEST_F_TIMEOUT(big, totals_are_exact_under_contention, 120)
 			TYPED_CASE(suffix, type, nand_and_fetch,              \
 				   NAND_AND_FETCH)                            \
 			old = word;                                           \
-			ASSERT_EQ((type)old,                                  \
-				  shatomic_compare_and_set_value_##suffix(    \
-					  &word, 1, ~old));                   \
-			ASSERT_EQ((type)old, shatomic_get_##suffix(&word));   \
-			ASSERT_EQ((type)old,                                  \
-				  shatomic_compare_and_set_value_##suffix(    \
-					  &word, operand, old));              \
+			ASSERT_EQ(old, shatomic_compare_and_set_value_##suffix( \
+					       &word, 1, ~old));              \
+			ASSERT_EQ(old, shatomic_get_##suffix(&word));         \
+			ASSERT_EQ(old, shatomic_compare_and_set_value_##suffix( \
+					       &word, operand, old));         \
 			ASSERT_EQ(operand, shatomic_get_##suffix(&word));     \
 		}                                                             \
 	}
 
 #define TYPED_CASE(suffix, type, name, op)                                    \
 	{                                                                     \
-		uint64_t updated, result;                                     \
-		type seen, order = word;                                      \
+		struct typed_outcome outcome;                                 \
+		type before = word, relaxed = word;                           \
 									      \
-		old = (uint64_t)word & mask;                                  \
-		updated = model_update(SHATOMIC_OP_##op, old,                 \
-				       (uint64_t)operand & mask) & mask;      \
-		result = returns_new(SHATOMIC_OP_##op) ? updated : old;       \
-		seen = shatomic_##name##_##suffix##_explicit(                 \
-			&order, operand, __ATOMIC_RELAXED);                   \
-		ASSERT_EQ((type)result, seen);                                \
-		seen = shatomic_##name##_##suffix(&word, operand);            \
-		ASSERT_EQ((type)result, seen);                                \
-		ASSERT_EQ((type)updated, word);                               \
-		ASSERT_EQ((type)updated, order);                              \
+		outcome.relaxed_result = shatomic_##name##_##suffix##_explicit( \
+			&relaxed, operand, __ATOMIC_RELAXED);                 \
+		outcome.result = shatomic_##name##_##suffix(&word, operand);  \
+		outcome.relaxed_word = relaxed;                               \
+		outcome.word = word;                                          \
+		check_typed(_metadata, SHATOMIC_OP_##op, sizeof(type),        \
+			    before, operand, &outcome);                       \
 	}
 
 TEST_TYPED(u8, uint8_t)

@@ -116,6 +116,21 @@ static inline bool returns_new(unsigned int op)
 		op <= SHATOMIC_OP_NAND_AND_FETCH);
 }
 
+/*
+ * Whether an operation with an operand alone returns @result and leaves @word
+ * where @old was. Of all values the width counts.
+ */
+static inline bool model_agrees(unsigned int op, unsigned int width,
+				uint64_t old, uint64_t operand, uint64_t result,
+				uint64_t word)
+{
+	uint64_t mask = width_mask(width), updated;
+
+	updated = model_update(op, old & mask, operand & mask) & mask;
+	return (word & mask) == updated &&
+	       (result & mask) == (returns_new(op) ? updated : old & mask);
+}
+
 struct model_values {
 	uint64_t operand;
 	uint64_t comparand;
