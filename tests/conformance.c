@@ -69,7 +69,7 @@ static bool run_columns(struct shatomic_region *region, const struct step *step,
 				   struct shatomic_batch *))
 {
 	uint64_t offset = WORD_AT + step->at, peer_offset = PEER_AT + step->at;
-	uint8_t status;
+	uint8_t status = UINT8_MAX;
 	struct shatomic_batch batch = {
 		.op = step->op, .width = step->width, .rows = 1,
 		.offsets = &offset, .operands = &step->values.operand,
