@@ -22,6 +22,12 @@ static unsigned int max_regions = 4096;
 module_param(max_regions, uint, 0644);
 MODULE_PARM_DESC(max_regions, "Most regions at a time (default 4096)");
 
+/* A quarter of them: regions of one page are cheap for who may lock memory. */
+static unsigned int max_user_regions = 1024;
+module_param(max_user_regions, uint, 0644);
+MODULE_PARM_DESC(max_user_regions,
+		 "Most of them of one user without CAP_IPC_LOCK, by real user ID (default 1024)");
+
 static unsigned long max_batch_rows = 1UL << 26;
 module_param(max_batch_rows, ulong, 0644);
 MODULE_PARM_DESC(max_batch_rows,
@@ -57,6 +63,7 @@ static atomic_long_t pinned_bytes = ATOMIC_LONG_INIT(0);
 static atomic_t regions = ATOMIC_INIT(0);
 static atomic_t batches = ATOMIC_INIT(0);
 /* By user ID, those that are not 0. */
+static DEFINE_XARRAY(user_regions);
 static DEFINE_XARRAY(user_batches);
 
 static u64 pinned_bytes_limit(void)
@@ -88,28 +95,67 @@ static bool add_within(atomic_long_t *sum, unsigned long more,
 	return true;
 }
 
-static int charge_locked_vm(struct shatomic_charge *charge)
+/*
+ * Add @change, 1 or -1, to what a user has; -EPERM when there would be more
+ * than @most. What does not add takes no memory, and so can't fail.
+ */
+static int count_of_user(struct xarray *counts, kuid_t user, int change,
+			 unsigned int most)
+{
+	unsigned long count;
+	void *old, *seen;
+
+	do {
+		old = xa_load(counts, __kuid_val(user));
+		count = old ? xa_to_value(old) : 0;
+		if (change > 0 && count >= most)
+			return -EPERM;
+		count += change;
+		seen = xa_cmpxchg(counts, __kuid_val(user), old,
+				  count ? xa_mk_value(count) : NULL,
+				  GFP_KERNEL);
+		if (xa_is_err(seen))
+			return xa_err(seen);
+	} while (seen != old);
+	return 0;
+}
+
+static int charge_user(struct shatomic_charge *charge, u32 *limit)
 {
 	unsigned long pages = charge->bytes >> PAGE_SHIFT;
-	unsigned long limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
+	unsigned long locked_limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
 	struct user_struct *user = current_user();
+	int ret;
 
 	charge->cred = NULL;
 	if (capable(CAP_IPC_LOCK))
 		return 0;
 
-	if (!add_within(&user->locked_vm, pages, limit))
+	*limit = SHATOMIC_LIMIT_MEMLOCK;
+	if (!add_within(&user->locked_vm, pages, locked_limit))
 		return -EPERM;
+
+	ret = count_of_user(&user_regions, user->uid, 1,
+			    READ_ONCE(max_user_regions));
+	if (ret) {
+		*limit = ret == -EPERM ? SHATOMIC_LIMIT_USER_REGIONS :
+					 SHATOMIC_LIMIT_MEMORY;
+		atomic_long_sub(pages, &user->locked_vm);
+		return ret;
+	}
 	charge->cred = get_current_cred();
 	return 0;
 }
 
-static void uncharge_locked_vm(struct shatomic_charge *charge)
+static void uncharge_user(struct shatomic_charge *charge)
 {
+	struct user_struct *user;
+
 	if (!charge->cred)
 		return;
-	atomic_long_sub(charge->bytes >> PAGE_SHIFT,
-			&charge->cred->user->locked_vm);
+	user = charge->cred->user;
+	count_of_user(&user_regions, user->uid, -1, 0);
+	atomic_long_sub(charge->bytes >> PAGE_SHIFT, &user->locked_vm);
 	put_cred(charge->cred);
 }
 
@@ -124,23 +170,24 @@ static void uncharge_locked_vm(struct shatomic_charge *charge)
 int shatomic_charge_region(struct shatomic_charge *charge, u64 bytes,
 			   u32 *limit)
 {
-	int ret = -ENOMEM;
+	int ret;
 
 	charge->bytes = bytes;
 
 	*limit = SHATOMIC_LIMIT_PINNED_BYTES;
 	/* What nobody can have is told so, whatever the user's own limit. */
 	if (bytes > pinned_bytes_limit())
+		return -ENOMEM;
+
+	/* The user's own limits first: who is over them is in nobody's way. */
+	ret = charge_user(charge, limit);
+	if (ret)
 		return ret;
 
-	/* The user's own limit first: who is over it is in nobody's way. */
-	*limit = SHATOMIC_LIMIT_MEMLOCK;
-	if (charge_locked_vm(charge))
-		return -EPERM;
-
 	*limit = SHATOMIC_LIMIT_PINNED_BYTES;
+	ret = -ENOMEM;
 	if (!add_within(&pinned_bytes, bytes, pinned_bytes_limit()))
-		goto err_locked_vm;
+		goto err_user;
 
 	*limit = SHATOMIC_LIMIT_REGIONS;
 	ret = -EPERM;
@@ -153,8 +200,8 @@ int shatomic_charge_region(struct shatomic_charge *charge, u64 bytes,
 err_regions:
 	atomic_dec(&regions);
 	atomic_long_sub(bytes, &pinned_bytes);
-err_locked_vm:
-	uncharge_locked_vm(charge);
+err_user:
+	uncharge_user(charge);
 	return ret;
 }
 
@@ -162,28 +209,7 @@ void shatomic_uncharge_region(struct shatomic_charge *charge)
 {
 	atomic_dec(&regions);
 	atomic_long_sub(charge->bytes, &pinned_bytes);
-	uncharge_locked_vm(charge);
-}
-
-/* Count one more batch of the user, or one less. */
-static int count_user_batch(kuid_t user, bool more)
-{
-	unsigned long count;
-	void *old, *seen;
-
-	do {
-		old = xa_load(&user_batches, __kuid_val(user));
-		count = old ? xa_to_value(old) : 0;
-		if (more && count >= READ_ONCE(max_user_batches))
-			return -EPERM;
-		count += more ? 1 : -1;
-		seen = xa_cmpxchg(&user_batches, __kuid_val(user), old,
-				  count ? xa_mk_value(count) : NULL,
-				  GFP_KERNEL);
-		if (xa_is_err(seen))
-			return xa_err(seen);
-	} while (seen != old);
-	return 0;
+	uncharge_user(charge);
 }
 
 static bool count_batch(atomic_t *count, unsigned int most)
@@ -208,7 +234,8 @@ int shatomic_charge_batch(struct shatomic_region *region, kuid_t user,
 	int ret;
 
 	/* The user's own first: who is over it is in nobody's way. */
-	ret = count_user_batch(user, true);
+	ret = count_of_user(&user_batches, user, 1,
+			    READ_ONCE(max_user_batches));
 	if (ret) {
 		*limit = ret == -EPERM ? SHATOMIC_LIMIT_USER_BATCHES :
 					 SHATOMIC_LIMIT_MEMORY;
@@ -226,7 +253,7 @@ int shatomic_charge_batch(struct shatomic_region *region, kuid_t user,
 err_region:
 	atomic_dec(&region->batches);
 err_user:
-	count_user_batch(user, false);
+	count_of_user(&user_batches, user, -1, 0);
 	return -EPERM;
 }
 
@@ -234,8 +261,7 @@ void shatomic_uncharge_batch(struct shatomic_region *region, kuid_t user)
 {
 	atomic_dec(&batches);
 	atomic_dec(&region->batches);
-	/* Takes no memory, and so can't fail. */
-	count_user_batch(user, false);
+	count_of_user(&user_batches, user, -1, 0);
 }
 
 /* Not more than a completion of io_uring can tell. */
@@ -247,6 +273,13 @@ u64 shatomic_max_batch_rows(void)
 u32 shatomic_slice_rows(void)
 {
 	return max_t(u32, READ_ONCE(slice_rows), SHATOMIC_CHUNK_ROWS);
+}
+
+static u32 regions_of_user(kuid_t user)
+{
+	void *count = xa_load(&user_regions, __kuid_val(user));
+
+	return count ? xa_to_value(count) : 0;
 }
 
 void shatomic_limits_info(struct shatomic_ioc_info *info)
@@ -263,4 +296,6 @@ void shatomic_limits_info(struct shatomic_ioc_info *info)
 	info->max_user_batches = READ_ONCE(max_user_batches);
 	info->max_region_batches = READ_ONCE(max_region_batches);
 	info->batches = atomic_read(&batches);
+	info->max_user_regions = READ_ONCE(max_user_regions);
+	info->user_regions = regions_of_user(current_uid());
 }

@@ -27,8 +27,9 @@ struct vfsmount;
 
 /**
  * struct shatomic_charge - What a region is charged for
- * @cred: Keeps the user whose locked memory it is, which modules cannot do by
- *	itself on all kernels; NULL when CAP_IPC_LOCK lifts that limit.
+ * @cred: Keeps the user whose locked memory and region it is, which modules
+ *	cannot do by itself on all kernels; NULL when CAP_IPC_LOCK lifts these
+ *	limits.
  * @bytes: How many, whole pages.
  */
 struct shatomic_charge {

@@ -59,6 +59,9 @@ void shatomic_limit_text(unsigned int limit,
 	case SHATOMIC_LIMIT_REGIONS:
 		parameter_text("max_regions", text);
 		break;
+	case SHATOMIC_LIMIT_USER_REGIONS:
+		parameter_text("max_user_regions", text);
+		break;
 	case SHATOMIC_LIMIT_BATCH_ROWS:
 		parameter_text("max_batch_rows", text);
 		break;

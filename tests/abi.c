@@ -23,13 +23,14 @@
 #define PLACE_IS(type, field, place)                                          \
 	_Static_assert(offsetof(struct type, field) == (place), #type "." #field)
 
-SIZE_IS(shatomic_ioc_info, 208);
+SIZE_IS(shatomic_ioc_info, 216);
 PLACE_IS(shatomic_ioc_info, max_region_bytes, 16);
 PLACE_IS(shatomic_ioc_info, max_regions, 40);
 PLACE_IS(shatomic_ioc_info, max_batch_rows, 48);
 PLACE_IS(shatomic_ioc_info, op_widths, 64);
 PLACE_IS(shatomic_ioc_info, max_batches, 192);
 PLACE_IS(shatomic_ioc_info, batches, 204);
+PLACE_IS(shatomic_ioc_info, user_regions, 212);
 SIZE_IS(shatomic_ioc_create, 96);
 PLACE_IS(shatomic_ioc_create, region_size, 8);
 PLACE_IS(shatomic_ioc_create, fd, 16);
@@ -704,7 +705,8 @@ TEST_F(abi, info_is_sane)
 	EXPECT_LE(info.max_region_bytes, info.max_pinned_bytes);
 	EXPECT_EQ(4096, info.pinned_bytes);
 	EXPECT_EQ(1, info.regions);
-	EXPECT_LT(1, info.max_regions);
+	EXPECT_LT(1, info.max_user_regions);
+	EXPECT_LT(info.max_user_regions, info.max_regions);
 	EXPECT_LE(256, info.slice_rows);
 	EXPECT_LT(info.slice_rows, info.max_batch_rows);
 	EXPECT_LT(1, info.max_user_batches);

@@ -23,7 +23,7 @@
 	_Static_assert(__builtin_offsetof(struct type, last) == (offset) &&   \
 		       sizeof(struct type) == (bytes), #type)
 
-FORM_IS(shatomic_ioc_info, batches, 204, 208);
+FORM_IS(shatomic_ioc_info, user_regions, 212, 216);
 FORM_IS(shatomic_ioc_create, name, 32, 96);
 FORM_IS(shatomic_ioc_open, name, 16, 80);
 FORM_IS(shatomic_ioc_unlink, name, 16, 80);

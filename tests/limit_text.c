@@ -10,6 +10,7 @@
 
 #define DEVICE "/dev/shatomic"
 #define MAX_USER_BATCHES "/sys/module/shatomic/parameters/max_user_batches"
+#define MAX_USER_REGIONS "/sys/module/shatomic/parameters/max_user_regions"
 #define NOBODY 65534
 /* More than a CPU has memory ready for, so that the batch counts. */
 #define ROWS 200000
@@ -18,17 +19,27 @@ FIXTURE(limit_text)
 {
 	mode_t device_mode;
 	char max_user_batches[32];
+	char max_user_regions[32];
 };
+
+/* What a parameter is, to be written back. */
+static bool read_parameter(const char *path, char text[32])
+{
+	int fd = open(path, O_RDONLY);
+	ssize_t size;
+
+	memset(text, 0, 32);
+	size = read(fd, text, 31);
+	close(fd);
+	return size > 0;
+}
 
 FIXTURE_SETUP(limit_text)
 {
-	int fd = open(MAX_USER_BATCHES, O_RDONLY);
 	struct stat st;
 
-	memset(self->max_user_batches, 0, sizeof(self->max_user_batches));
-	ASSERT_LT(0, read(fd, self->max_user_batches,
-			  sizeof(self->max_user_batches) - 1));
-	close(fd);
+	ASSERT_TRUE(read_parameter(MAX_USER_BATCHES, self->max_user_batches));
+	ASSERT_TRUE(read_parameter(MAX_USER_REGIONS, self->max_user_regions));
 	ASSERT_EQ(0, stat(DEVICE, &st));
 	self->device_mode = st.st_mode & 0777;
 }
@@ -36,19 +47,22 @@ FIXTURE_SETUP(limit_text)
 FIXTURE_TEARDOWN(limit_text)
 {
 	EXPECT_EQ(0, write_text(MAX_USER_BATCHES, self->max_user_batches));
+	EXPECT_EQ(0, write_text(MAX_USER_REGIONS, self->max_user_regions));
 	EXPECT_EQ(0, chmod(DEVICE, self->device_mode));
 }
 
-TEST_F(limit_text, locked_memory)
+/* Who may lock @bytes creates a region of @length; whether the error has @text. */
+static void expect_refused(struct __test_metadata *_metadata,
+			   unsigned long bytes, size_t length, const char *text)
 {
-	struct rlimit memlock = { 8192, 8192 };
+	struct rlimit memlock = { bytes, bytes };
 	pid_t child;
 
 	ASSERT_EQ(0, chmod(DEVICE, 0666));
 	child = fork();
 	if (!child) {
 		struct shatomic_create_options options = {
-			.length = 1 << 20, .backend = SHATOMIC_BACKEND_DEVICE,
+			.length = length, .backend = SHATOMIC_BACKEND_DEVICE,
 		};
 		struct shatomic_region *region;
 
@@ -57,9 +71,21 @@ TEST_F(limit_text, locked_memory)
 			_exit(1);
 		if (shatomic_create(&options, &region) != -EPERM)
 			_exit(2);
-		_exit(strstr(shatomic_error(), "RLIMIT_MEMLOCK") ? 0 : 3);
+		_exit(strstr(shatomic_error(), text) ? 0 : 3);
 	}
 	EXPECT_EQ(0, wait_child(child));
+}
+
+TEST_F(limit_text, locked_memory)
+{
+	expect_refused(_metadata, 8192, 1 << 20, "RLIMIT_MEMLOCK");
+}
+
+TEST_F(limit_text, regions_of_a_user)
+{
+	ASSERT_EQ(0, write_text(MAX_USER_REGIONS, "0"));
+	expect_refused(_metadata, 1 << 20, 8,
+		       "module parameter max_user_regions (0)");
 }
 
 TEST_F(limit_text, length_that_no_region_can_have)

@@ -294,6 +294,58 @@ TEST_F(limits, memlock)
 	EXPECT_EQ(0, wait_child(child));
 }
 
+/* A region for each of the user's there may be: 0, or why not. */
+static int create_regions_of_user(int device, unsigned int most)
+{
+	uint32_t limit;
+	unsigned int i;
+	int fd = -1;
+
+	if (setgid(NOBODY) || setuid(NOBODY))
+		return 1;
+	for (i = 0; i < most; i++) {
+		fd = create(device, 1, 0, &limit);
+		if (fd < 0)
+			return 2;
+	}
+	if (get_info(device).user_regions != most)
+		return 3;
+	if (create(device, 1, 0, &limit) != -EPERM ||
+	    limit != SHATOMIC_LIMIT_USER_REGIONS)
+		return 4;
+	/* What was refused counts for nothing, and what is gone neither. */
+	if (get_info(device).user_regions != most)
+		return 5;
+	close(fd);
+	if (most && create(device, 1, 0, &limit) < 0)
+		return 6;
+	return 0;
+}
+
+/* It holds for a user without CAP_IPC_LOCK, and for each by itself. */
+TEST_F(limits, regions_of_a_user)
+{
+	static const unsigned int most[] = { 3, 1, 0 };
+	unsigned int i;
+	uint32_t limit;
+	pid_t child;
+	int fd;
+
+	for (i = 0; i < COUNT_OF(most); i++) {
+		ASSERT_EQ(0, set_parameter(self, "max_user_regions", most[i]));
+		EXPECT_EQ(most[i], get_info(self->device).max_user_regions);
+		child = fork();
+		if (!child)
+			_exit(create_regions_of_user(self->device, most[i]));
+		EXPECT_EQ(0, wait_child(child));
+		fd = create(self->device, 1, 0, &limit);
+		EXPECT_LE(0, fd);
+		EXPECT_EQ(0, get_info(self->device).user_regions);
+		close(fd);
+		EXPECT_EQ(true, all_is_back(self));
+	}
+}
+
 TEST_F(limits, memory_cgroup)
 {
 	pid_t child;
@@ -365,12 +417,14 @@ static void become_nobody(void)
 		_exit(100);
 }
 
+/* As long as the region is there, so is what it was charged for. */
 static bool has_no_room(int device)
 {
 	uint32_t limit;
 
 	return create(device, 1, 0, &limit) == -EPERM &&
-	       limit == SHATOMIC_LIMIT_MEMLOCK;
+	       limit == SHATOMIC_LIMIT_MEMLOCK &&
+	       get_info(device).user_regions == 1;
 }
 
 static const struct shatomic_ioc_unlink unlink_ending = {
@@ -439,7 +493,7 @@ static void find_room(int device)
 	become_nobody();
 	for (i = 0; i < 100; i++) {
 		if (create(device, ROOM, 0, &limit) >= 0)
-			_exit(0);
+			_exit(get_info(device).user_regions != 1);
 		usleep(10000);
 	}
 	_exit(1);
@@ -1046,6 +1100,8 @@ static const struct setting {
 	HOLDS(max_pinned_bytes, "18446744073709551615", UINT64_MAX),
 	REFUSED_UINT(max_regions),
 	HOLDS(max_regions, "0", 0),
+	REFUSED_UINT(max_user_regions),
+	HOLDS(max_user_regions, "0", 0),
 	REFUSED(max_batch_rows),
 	HOLDS(max_batch_rows, "0", 0),
 	/* A completion of io_uring could not tell more. */

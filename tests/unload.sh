@@ -30,8 +30,8 @@ holds() {
 }
 
 rmmod shatomic
-for parameter in max_pinned_bytes max_regions max_batch_rows max_batches \
-	max_user_batches max_region_batches slice_rows; do
+for parameter in max_pinned_bytes max_regions max_user_regions max_batch_rows \
+	max_batches max_user_batches max_region_batches slice_rows; do
 	check "$parameter can't be negative" refused 22 "$parameter=-1"
 	check "$parameter can't be text" refused 22 "$parameter=many"
 	check "$parameter can't overflow" \
@@ -47,8 +47,8 @@ check "a region is removed" shatomic rm --backend device loaded
 rmmod shatomic
 
 check "it loads with limits that let nothing through" insmod "$module" \
-	max_regions=0 max_batches=0 max_user_batches=0 max_region_batches=0 \
-	max_batch_rows=0
+	max_regions=0 max_user_regions=0 max_batches=0 max_user_batches=0 \
+	max_region_batches=0 max_batch_rows=0
 check "regions can't be had" status 2 \
 	shatomic create --backend device --size 4096 loaded
 check "the module unloads again" rmmod shatomic

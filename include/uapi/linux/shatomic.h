@@ -231,6 +231,8 @@ enum shatomic_field {
  * @SHATOMIC_LIMIT_BATCHES: The module parameter max_batches.
  * @SHATOMIC_LIMIT_USER_BATCHES: The module parameter max_user_batches.
  * @SHATOMIC_LIMIT_REGION_BATCHES: The module parameter max_region_batches.
+ * @SHATOMIC_LIMIT_USER_REGIONS: The module parameter max_user_regions, over all
+ *	the user's regions; CAP_IPC_LOCK lifts it.
  */
 enum shatomic_limit {
 	SHATOMIC_LIMIT_NONE		= 0,
@@ -242,6 +244,7 @@ enum shatomic_limit {
 	SHATOMIC_LIMIT_BATCHES		= 6,
 	SHATOMIC_LIMIT_USER_BATCHES	= 7,
 	SHATOMIC_LIMIT_REGION_BATCHES	= 8,
+	SHATOMIC_LIMIT_USER_REGIONS	= 9,
 };
 
 /* Room for operations in structures with an entry for each. */
@@ -268,6 +271,9 @@ enum shatomic_limit {
  * @max_user_batches: [out] Most of them of one user, by real user ID.
  * @max_region_batches: [out] Most of them on one region.
  * @batches: [out] Batches in flight now.
+ * @max_user_regions: [out] Most regions of one user, by real user ID, created
+ *	without CAP_IPC_LOCK.
+ * @user_regions: [out] Those of the caller now.
  *
  * A batch is in flight from its start until its call has returned; when its
  * caller is killed, until the last CPU has left it. Those that each CPU has
@@ -291,6 +297,8 @@ struct shatomic_ioc_info {
 	__u32 max_user_batches;
 	__u32 max_region_batches;
 	__u32 batches;
+	__u32 max_user_regions;
+	__u32 user_regions;
 };
 
 /**
