@@ -26,6 +26,8 @@
 #define PARAMETERS "/sys/module/shatomic/parameters/"
 #define CGROUP "/sys/fs/cgroup/torture"
 #define NOBODY 65534
+#define SHARER 65533	/* user of those who share batches with a CPU */
+#define SHARERS 12	/* of the lives of a round, spread over it */
 #define PROCESSES 32	/* at a time */
 #define LIVES 256	/* processes of a round, those that were killed too */
 #define QUEUED 3	/* batches of a process in its queue */
@@ -46,24 +48,37 @@ struct life {
 	struct journal queued[QUEUED];
 };
 
+/* Of each life, and then of its journals, in memory that outlives it. */
+struct statuses {
+	uint8_t own[LIVES][MAX_ROWS];
+	uint8_t queued[LIVES][QUEUED][MAX_ROWS];
+	uint8_t sharers[SHARERS][LONG_ROWS];
+};
+
 /**
  * struct shared - What all processes of a round have
  * @stop: The round is over.
  * @lives: How many there have been.
+ * @victim: The CPU that goes off next.
  * @figures: What has happened, over all rounds.
  * @life: Each of them.
  */
 struct shared {
 	bool stop;
 	uint32_t lives;
+	uint32_t victim;
 	struct {
-		uint64_t forks, kills, refused, regions, names, passed;
+		uint64_t sync, by_ring, by_threads, shared;
+		uint64_t forks, kills, regions, names, unlinks, passed;
+		uint64_t refused[SHATOMIC_LIMIT_USER_REGIONS + 1];
 		uint64_t wrong;
 	} figures;
 	struct life life[LIVES];
 };
 
 static struct shared *shared;
+static struct statuses *statuses;
+static int cpus_lock;
 /* One end gives, the other takes: descriptors of the shared regions. */
 static int post[2];
 static unsigned int tests, failed;
@@ -71,6 +86,13 @@ static unsigned int tests, failed;
 static void count(uint64_t *figure)
 {
 	__atomic_fetch_add(figure, 1, __ATOMIC_RELAXED);
+}
+
+/* By which limit; those of regions are not told by the library. */
+static void count_refused(uint32_t limit)
+{
+	count(&shared->figures.refused[limit < COUNT_OF(shared->figures.refused) ?
+				       limit : SHATOMIC_LIMIT_NONE]);
 }
 
 static bool is_over(void)
@@ -127,6 +149,7 @@ static struct shatomic_ioc_info get_info(void)
  * @life: Its journals.
  * @regions: The shared ones, by its own handles.
  * @queue: Of its batches.
+ * @by_ring: Whether io_uring runs them, not threads of the library.
  * @batches: Those in the queue.
  * @in_queue: Which are.
  */
@@ -134,6 +157,7 @@ struct worker {
 	struct life *life;
 	struct shatomic_region *regions[REGIONS];
 	struct shatomic_queue *queue;
+	bool by_ring;
 	struct shatomic_batch batches[QUEUED];
 	bool in_queue[QUEUED];
 };
@@ -146,10 +170,9 @@ static uint32_t choose_rows(void)
 	return 1 + next_random() % most[next_random() % COUNT_OF(most)];
 }
 
-static void prepare(struct shatomic_batch *batch, struct journal *journal)
+static void prepare(struct shatomic_batch *batch, struct journal *journal,
+		    uint32_t rows)
 {
-	uint32_t rows = choose_rows();
-
 	journal_begin(journal, next_random() % REGIONS,
 		      next_random() % (PATTERN_ROWS - rows), rows);
 	*batch = (struct shatomic_batch){
@@ -173,7 +196,7 @@ static void account(struct journal *journal, const struct shatomic_batch *batch,
 	if (!err && ran == batch->rows && batch->rows_done == ran)
 		return;
 	if ((err == -EPERM || err == -ENOMEM) && !ran && batch->limit) {
-		count(&shared->figures.refused);
+		count_refused(batch->limit);
 		return;
 	}
 	wrong("a batch", err);
@@ -185,9 +208,34 @@ static void run_batch(struct worker *worker)
 	struct shatomic_batch batch;
 	int err;
 
-	prepare(&batch, journal);
+	prepare(&batch, journal, choose_rows());
 	err = shatomic_batch_run(worker->regions[journal->region], &batch);
 	account(journal, &batch, err);
+	count(&shared->figures.sync);
+}
+
+/*
+ * Share a batch with the CPU that goes off next. No batch begins to be shared
+ * while it does, so it is one that takes longer than that: then a worker is in
+ * the middle of its lane when its CPU goes.
+ */
+static void share_batch(struct worker *worker)
+{
+	struct journal *journal = &worker->life->own;
+	struct shatomic_batch batch;
+	cpu_set_t cpus;
+	int err;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(0, &cpus);
+	CPU_SET(__atomic_load_n(&shared->victim, __ATOMIC_RELAXED), &cpus);
+	sched_setaffinity(0, sizeof(cpus), &cpus);
+	prepare(&batch, journal, LONG_ROWS);
+	batch.parallelism = 2;
+	batch.flags = 0;
+	err = shatomic_batch_run(worker->regions[journal->region], &batch);
+	account(journal, &batch, err);
+	count(&shared->figures.shared);
 }
 
 static void queue_batch(struct worker *worker)
@@ -201,13 +249,15 @@ static void queue_batch(struct worker *worker)
 	if (i == QUEUED)
 		return;
 	journal = &worker->life->queued[i];
-	prepare(&worker->batches[i], journal);
+	prepare(&worker->batches[i], journal, choose_rows());
 	err = shatomic_queue_submit(worker->queue,
 				    worker->regions[journal->region],
 				    &worker->batches[i], i);
 	if (err)
 		wrong("submitting", err);
 	worker->in_queue[i] = !err;
+	count(worker->by_ring ? &shared->figures.by_ring :
+				&shared->figures.by_threads);
 }
 
 static void take_completions(struct worker *worker, bool all)
@@ -252,7 +302,7 @@ static void use_own_region(void)
 
 	err = shatomic_create(&options, &region);
 	if (err == -ENOMEM || err == -EPERM) {
-		count(&shared->figures.refused);
+		count_refused(SHATOMIC_LIMIT_NONE);
 		return;
 	}
 	if (err) {
@@ -299,7 +349,8 @@ static void use_name(void)
 			      &region);
 		break;
 	case 2:
-		shatomic_unlink(SHATOMIC_BACKEND_DEVICE, name);
+		if (!shatomic_unlink(SHATOMIC_BACKEND_DEVICE, name))
+			count(&shared->figures.unlinks);
 		break;
 	}
 	if (region && (shatomic_get_u64(shatomic_buf(region, NULL))))
@@ -379,6 +430,19 @@ static void kill_somebody(void)
 		count(&shared->figures.kills);
 }
 
+/*
+ * Linux 6.1 looks at what io_uring has not made yet when a CPU comes or goes while
+ * a process makes its first ring, and dies of it. A lock that ends with its
+ * process, of those who make one on one side and of who switches CPUs on the
+ * other.
+ */
+static bool lock_cpus(short type)
+{
+	struct flock lock = { .l_type = type, .l_whence = SEEK_SET };
+
+	return !fcntl(cpus_lock, F_SETLKW, &lock);
+}
+
 static void live(struct life *life, struct shatomic_region *const *regions);
 
 /* The child has a life of its own, with the same regions. */
@@ -433,6 +497,13 @@ static void act(struct worker *worker)
 	}
 }
 
+/* Some lives share batches, and do nothing else. */
+static bool is_sharer(unsigned int which)
+{
+	return which % (LIVES / SHARERS) == 0 &&
+	       which / (LIVES / SHARERS) < SHARERS;
+}
+
 static void live(struct life *life, struct shatomic_region *const *regions)
 {
 	struct shatomic_queue_options options = {
@@ -440,12 +511,17 @@ static void live(struct life *life, struct shatomic_region *const *regions)
 		.flags = next_random() % 4 ? 0 : SHATOMIC_QUEUE_NO_RING,
 	};
 	struct worker worker = { .life = life };
+	bool sharer;
 	unsigned int i;
 
 	random_state ^= (uint64_t)getpid() * 0x9e3779b97f4a7c15;
 	random_state |= 1;
 	prctl(PR_SET_PDEATHSIG, 0);
-	if (getuid() == 0 && next_random() % 2 && setuid(NOBODY))
+	sharer = is_sharer(life - shared->life);
+	/* Sharers, and the kernel's workers, get their turn beside the others. */
+	setpriority(PRIO_PROCESS, 0, sharer ? 10 : 19);
+	if (getuid() == 0 && (sharer || next_random() % 2) &&
+	    setuid(sharer ? SHARER : NOBODY))
 		wrong("setuid", -errno);
 	for (i = 0; i < REGIONS; i++) {
 		if (shatomic_import(shatomic_fd(regions[i]),
@@ -453,11 +529,18 @@ static void live(struct life *life, struct shatomic_region *const *regions)
 			_exit(3);
 	}
 	/* Where there is no memory for one there is nothing to do. */
-	if (shatomic_queue_create(&options, &worker.queue))
+	if (!lock_cpus(F_RDLCK) ||
+	    shatomic_queue_create(&options, &worker.queue))
 		_exit(4);
+	lock_cpus(F_UNLCK);
+	worker.by_ring = !(options.flags & SHATOMIC_QUEUE_NO_RING);
 	__atomic_store_n(&life->pid, getpid(), __ATOMIC_SEQ_CST);
-	while (!is_over())
-		act(&worker);
+	while (!is_over()) {
+		if (sharer)
+			share_batch(&worker);
+		else
+			act(&worker);
+	}
 	take_completions(&worker, true);
 	shatomic_queue_close(worker.queue);
 }
@@ -466,22 +549,52 @@ static void live(struct life *life, struct shatomic_region *const *regions)
  * What goes on around them.
  */
 
+static int switch_cpu(unsigned int cpu, const char *text)
+{
+	char path[64];
+	int err;
+
+	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%u/online",
+		 cpu);
+	lock_cpus(F_WRLCK);
+	err = write_text(path, text);
+	lock_cpus(F_UNLCK);
+	return err;
+}
+
+/*
+ * A batch that has lost a CPU ends before that CPU is back, which its worker goes
+ * back to, or a second later.
+ */
+static void wait_for_shared(void)
+{
+	uint64_t before = __atomic_load_n(&shared->figures.shared,
+					  __ATOMIC_RELAXED);
+	unsigned int i;
+
+	for (i = 0; i < 100 && !is_over(); i++) {
+		if (__atomic_load_n(&shared->figures.shared,
+				    __ATOMIC_RELAXED) != before)
+			break;
+		usleep(10000);
+	}
+}
+
 /* CPUs but the first go off and on. */
 static void plug_cpus(uint64_t *plugged)
 {
-	char path[64];
 	unsigned int cpu;
 
 	random_state += 12345;
 	while (!is_over()) {
 		cpu = 1 + next_random() % (sysconf(_SC_NPROCESSORS_CONF) - 1);
-		snprintf(path, sizeof(path),
-			 "/sys/devices/system/cpu/cpu%u/online", cpu);
-		if (!write_text(path, "0"))
+		/* Time for batches to be shared with it. */
+		__atomic_store_n(&shared->victim, cpu, __ATOMIC_RELAXED);
+		usleep(20000 + next_random() % 50000);
+		if (!switch_cpu(cpu, "0"))
 			count(plugged);
-		usleep(next_random() % 50000);
-		write_text(path, "1");
-		usleep(next_random() % 50000);
+		wait_for_shared();
+		switch_cpu(cpu, "1");
 	}
 	_exit(0);
 }
@@ -656,6 +769,20 @@ static struct {
 	uint64_t *plugged;
 } all;
 
+static void place_statuses(void)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < LIVES; i++) {
+		shared->life[i].own.statuses =
+			is_sharer(i) ? statuses->sharers[i / (LIVES / SHARERS)] :
+				       statuses->own[i];
+		for (j = 0; j < QUEUED; j++)
+			shared->life[i].queued[j].statuses =
+				statuses->queued[i][j];
+	}
+}
+
 static void begin_round(struct round *round)
 {
 	struct shatomic_create_options options = {
@@ -664,6 +791,7 @@ static void begin_round(struct round *round)
 	unsigned int i;
 
 	memset(shared->life, 0, sizeof(shared->life));
+	place_statuses();
 	shared->lives = 0;
 	shared->stop = false;
 	*round = (struct round){ .before = get_info() };
@@ -754,18 +882,55 @@ static void *map_shared(size_t bytes)
 	return memory;
 }
 
-/* How often the memory group was at its limit, and lost processes for it. */
-static void print_memory_events(void)
+/* How often something happened to the memory group. */
+static uint64_t memory_events(const char *what)
 {
 	FILE *events = fopen(CGROUP "/memory.events", "r");
-	char line[64];
+	unsigned long long times = 0;
+	char key[64];
 
-	while (events && fgets(line, sizeof(line), events)) {
-		if (!strncmp(line, "max ", 4) || !strncmp(line, "oom_kill ", 9))
-			printf("# memory group: %s", line);
+	while (events && fscanf(events, "%63s %llu", key, &times) == 2) {
+		if (!strcmp(key, what))
+			break;
+		times = 0;
 	}
 	if (events)
 		fclose(events);
+	return times;
+}
+
+/* What does not happen is not tested: each kind of thing has, and how often. */
+static void report_kinds(void)
+{
+	const struct {
+		const char *what;
+		uint64_t times;
+	} kinds[] = {
+		{ "batches that were waited for", shared->figures.sync },
+		{ "batches queued with io_uring", shared->figures.by_ring },
+		{ "batches queued without", shared->figures.by_threads },
+		{ "batches shared with a CPU that goes off",
+		  shared->figures.shared },
+		{ "processes killed", all.killed },
+		{ "batches cut off by it", all.cut_off },
+		{ "CPUs that went off", *all.plugged },
+		{ "forks of lives", shared->figures.forks },
+		{ "regions made and gone", shared->figures.regions },
+		{ "regions found by name", shared->figures.names },
+		{ "names removed", shared->figures.unlinks },
+		{ "descriptors passed", shared->figures.passed },
+		{ "regions refused by a limit",
+		  shared->figures.refused[SHATOMIC_LIMIT_NONE] },
+		{ "batches refused by max_user_batches",
+		  shared->figures.refused[SHATOMIC_LIMIT_USER_BATCHES] },
+		{ "times at the limit of the memory group",
+		  memory_events("max") },
+	};
+	unsigned int i;
+
+	for (i = 0; i < COUNT_OF(kinds); i++)
+		report(kinds[i].times, "%s: %llu", kinds[i].what,
+		       (unsigned long long)kinds[i].times);
 }
 
 static bool set_up(void)
@@ -776,6 +941,8 @@ static bool set_up(void)
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	signal(SIGPIPE, SIG_IGN);
 	write_text("/proc/sys/vm/compact_unevictable_allowed", "0");
+	/* Else a CPU takes seconds to go off, where so many others run. */
+	write_text("/sys/kernel/rcu_expedited", "1");
 	if (chmod(DEVICE, 0666) ||
 	    write_text(PARAMETERS "max_user_batches", "12") ||
 	    write_text(PARAMETERS "max_pinned_bytes", "50331648") ||
@@ -784,7 +951,9 @@ static bool set_up(void)
 		return false;
 	}
 	mkdir(CGROUP, 0755);
-	return !write_text(CGROUP "/memory.max", "134217728") &&
+	cpus_lock = memfd_create("cpus", MFD_CLOEXEC);
+	return cpus_lock >= 0 &&
+	       !write_text(CGROUP "/memory.max", "134217728") &&
 	       !socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, post);
 }
 
@@ -800,6 +969,7 @@ int main(void)
 		return 1;
 	}
 	shared = map_shared(sizeof(*shared));
+	statuses = map_shared(sizeof(*statuses));
 	all.plugged = map_shared(sizeof(*all.plugged));
 	do {
 		run_round();
@@ -808,16 +978,11 @@ int main(void)
 	printf("# %llu rounds: %llu batches, %llu rows, all verified\n",
 	       (unsigned long long)all.rounds, (unsigned long long)all.batches,
 	       (unsigned long long)all.rows);
-	printf("# %llu processes killed, %llu batches cut off by it; CPUs off %llu times\n",
-	       (unsigned long long)all.killed, (unsigned long long)all.cut_off,
-	       (unsigned long long)*all.plugged);
-	printf("# %llu forks, %llu regions, %llu names, %llu passed, %llu refused by limits\n",
-	       (unsigned long long)shared->figures.forks,
-	       (unsigned long long)shared->figures.regions,
-	       (unsigned long long)shared->figures.names,
-	       (unsigned long long)shared->figures.passed,
-	       (unsigned long long)shared->figures.refused);
-	print_memory_events();
+	printf("# %llu processes killed by the memory group's limit\n",
+	       (unsigned long long)memory_events("oom_kill"));
+	/* Who ends at the first wrong round has not had the time. */
+	if (!failed)
+		report_kinds();
 	printf("1..%u\n", tests);
 	return failed > 0;
 }

@@ -17,7 +17,8 @@
 #define REGIONS 3
 #define WORDS 64	/* of a region that are updated, each in its own place */
 #define MAX_ROWS 24576
-#define PATTERN_ROWS (2 * MAX_ROWS)
+#define LONG_ROWS (1 << 18)	/* of a batch that is to take long */
+#define PATTERN_ROWS (2 * LONG_ROWS)
 
 /**
  * struct sums - What has been added, and by how many rows
@@ -38,7 +39,7 @@ struct sums {
  * @region: Which region the batch in flight is on.
  * @first: Where in the pattern its rows begin.
  * @rows: How many they are.
- * @statuses: Of its rows.
+ * @statuses: Of its rows; as many as the longest of its batches has.
  */
 struct journal {
 	uint64_t number;
@@ -46,7 +47,7 @@ struct journal {
 	uint32_t region;
 	uint32_t first;
 	uint32_t rows;
-	uint8_t statuses[MAX_ROWS];
+	uint8_t *statuses;
 };
 
 /* What rows are: the same for all processes. */
