@@ -2,9 +2,11 @@
 /*
  * What becomes of a call in which an allocation or a copy from or to user memory
  * fails: the first such place that it comes by, then the second, and so on until
- * it comes by no more. Each time it fails with a clean error or does without;
- * then nothing has changed that should not have, and nothing is left behind. It
- * takes a kernel with fault injection (tests/vm/debug-kernel), and root.
+ * it comes by no more; and after each such place a second one, each that the call
+ * comes by from there on, so that what makes up for a failure fails too, and what
+ * undoes the rest. Each time it fails with a clean error or does without; then
+ * nothing has changed that should not have, and nothing is left behind. It takes a
+ * kernel with fault injection (tests/vm/debug-kernel), and root.
  */
 #include <linux/shatomic.h>
 
@@ -27,6 +29,19 @@
 /* What no call leaves where it writes. */
 #define UNTOUCHED 0x5a5a5a5aU
 
+/*
+ * The kinds of places. Which place is the first to fail the thread's fail-nth
+ * counts. The second is told by its kind's "space", from which each place of the
+ * kind takes its size until there is no more than that left. As a place that
+ * fails takes nothing, what is left tells where to have the one before it fail.
+ */
+static const char *const kinds[] = {
+	"failslab", "fail_page_alloc", "fail_usercopy",
+};
+
+/* More than any call takes: no second place fails. */
+#define ALL_SPACE (1L << 30)
+
 /* What is to be as it was after each call. */
 struct state {
 	struct shatomic_ioc_info info;
@@ -38,10 +53,22 @@ struct state {
 FIXTURE(faults)
 {
 	int fail_nth;
+	int make_it_fail;
+	int spaces[3];
+	int times[3];
 	bool goes_on;
+	/* The first to fail, and whether one did. */
 	unsigned int nth;
 	bool injected;
+	/* Whether there are to be second ones, and where; whether one was. */
+	bool in_pairs;
+	unsigned int kind;
+	long space;
+	long left;
+	bool first_is_of_kind;
+	bool injected_twice;
 	unsigned int injected_count;
+	unsigned int pair_count;
 	unsigned int failed_count;
 
 	int device;
@@ -76,6 +103,58 @@ static long long read_number(const char *path, const char *key)
 	if (file)
 		fclose(file);
 	return number;
+}
+
+/* A file of a kind's, for one read or any number of writes. */
+static int open_fault(const char *kind, const char *what, int flags)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/%s/%s", kind, what);
+	return open(path, flags | O_CLOEXEC);
+}
+
+static bool put_number(int fd, long number)
+{
+	char text[16];
+	int length = snprintf(text, sizeof(text), "%ld", number);
+
+	return write(fd, text, length) == length;
+}
+
+static long get_number(const char *kind, const char *what)
+{
+	int fd = open_fault(kind, what, O_RDONLY);
+	char text[16] = "";
+
+	if (read(fd, text, sizeof(text) - 1) <= 0)
+		abort();
+	close(fd);
+	return strtol(text, NULL, 10);
+}
+
+/* Second faults, of threads that say so, as often as "times" says. */
+static bool prepare_second(FIXTURE_DATA(faults) *self)
+{
+	unsigned int i;
+	char path[64];
+
+	for (i = 0; i < COUNT_OF(kinds); i++) {
+		self->spaces[i] = open_fault(kinds[i], "space", O_WRONLY);
+		self->times[i] = open_fault(kinds[i], "times", O_WRONLY);
+		if (!put_number(self->times[i], 0))
+			return false;
+		snprintf(path, sizeof(path), "/sys/kernel/debug/%s/task-filter",
+			 kinds[i]);
+		if (write_text(path, "1"))
+			return false;
+		snprintf(path, sizeof(path), "/sys/kernel/debug/%s/probability",
+			 kinds[i]);
+		if (write_text(path, "100"))
+			return false;
+	}
+	self->make_it_fail = open("/proc/thread-self/make-it-fail", O_RDWR);
+	return self->make_it_fail >= 0;
 }
 
 /* Let every kind of allocation and copy fail, without a word about it. */
@@ -176,19 +255,21 @@ static bool is_as_before(FIXTURE_DATA(faults) *self)
 	struct state now;
 	int i;
 
-	for (i = 0; i < 100; i++) {
+	for (i = 0; i < 10000; i++) {
 		now = get_state(self->device);
 		if (now.info.regions == before->info.regions &&
+		    now.info.user_regions == before->info.user_regions &&
 		    now.info.pinned_bytes == before->info.pinned_bytes &&
 		    now.info.batches == before->info.batches &&
 		    now.names == before->names &&
 		    now.descriptors == before->descriptors &&
 		    now.module_references == before->module_references)
 			return true;
-		usleep(100000);
+		usleep(1000);
 	}
-	printf("# regions %u, %u before; pinned %llu, %llu; batches %u, %u; names %u, %u; descriptors %u, %u; module %lld, %lld\n",
-	       now.info.regions, before->info.regions,
+	printf("# regions %u, %u before; of the user %u, %u; pinned %llu, %llu; batches %u, %u; names %u, %u; descriptors %u, %u; module %lld, %lld\n",
+	       now.info.regions, before->info.regions, now.info.user_regions,
+	       before->info.user_regions,
 	       (unsigned long long)now.info.pinned_bytes,
 	       (unsigned long long)before->info.pinned_bytes, now.info.batches,
 	       before->info.batches, now.names, before->names, now.descriptors,
@@ -237,8 +318,9 @@ FIXTURE_SETUP(faults)
 	self->fail_nth = open("/proc/thread-self/fail-nth", O_RDWR);
 	if (self->fail_nth < 0)
 		SKIP(return, "this kernel has no fault injection");
-	ASSERT_TRUE(prepare_faults());
+	ASSERT_TRUE(prepare_faults() && prepare_second(self));
 	self->goes_on = true;
+	self->in_pairs = true;
 
 	ASSERT_EQ(0, mkdir(CGROUP, 0755));
 	ASSERT_EQ(0, write_text(CGROUP "/cgroup.procs", "0"));
@@ -265,8 +347,8 @@ FIXTURE_TEARDOWN(faults)
 {
 	if (self->fail_nth < 0)
 		return;
-	printf("# %u faults injected, of which %u made a call fail\n",
-	       self->injected_count, self->failed_count);
+	printf("# %u faults injected, %u of them with a second one; %u calls failed\n",
+	       self->injected_count, self->pair_count, self->failed_count);
 	fflush(stdout);
 	EXPECT_TRUE(is_as_before(self));
 	EXPECT_TRUE(charge_is_back(self));
@@ -274,37 +356,99 @@ FIXTURE_TEARDOWN(faults)
 	EXPECT_EQ(0, rmdir(CGROUP));
 }
 
-/* Have what comes fail at the @nth place where it can. */
+/* Have what comes fail at the @nth place where it can, and at a second one. */
 static void begin_fault(FIXTURE_DATA(faults) *self)
 {
-	char text[16];
-	int length = snprintf(text, sizeof(text), "%u", self->nth);
+	/* Having it fail is such a place as well. */
+	unsigned int nth = self->nth + self->in_pairs;
 
-	if (pwrite(self->fail_nth, text, length, 0) != length)
+	/* The first one takes from the times of its kind, too. */
+	if (self->in_pairs &&
+	    (!put_number(self->spaces[self->kind], self->space) ||
+	     !put_number(self->times[self->kind],
+			 self->space == ALL_SPACE || self->first_is_of_kind ?
+				 2 : 1)))
 		abort();
+	if (!put_number(self->fail_nth, nth))
+		abort();
+	if (self->in_pairs && pwrite(self->make_it_fail, "1", 1, 0) != 1)
+		abort();
+}
+
+/* Whether it is a call with the first fault alone, which comes before others. */
+static bool is_first_with(FIXTURE_DATA(faults) *self)
+{
+	return !self->in_pairs || (!self->kind && self->space == ALL_SPACE);
+}
+
+/* No second fault from here on; whether it would have been the next. */
+static bool end_second(FIXTURE_DATA(faults) *self)
+{
+	bool late = false;
+
+	while (self->in_pairs && pwrite(self->make_it_fail, "0", 1, 0) != 1)
+		late = true;
+	return late;
+}
+
+static void find_second(FIXTURE_DATA(faults) *self, bool late)
+{
+	long times = get_number(kinds[self->kind], "times");
+
+	self->left = get_number(kinds[self->kind], "space");
+	if (self->space == ALL_SPACE)
+		self->first_is_of_kind = times == 1;
+	else
+		self->injected_twice = !times && !late;
+	put_number(self->times[self->kind], 0);
 }
 
 /* Find out whether it did; @ret is what came of it. */
 static int end_fault(FIXTURE_DATA(faults) *self, int ret)
 {
+	bool late = end_second(self);
 	char text[16] = "";
 
 	/* Reading it is such a place as well: then nothing before has failed. */
 	self->injected = pread(self->fail_nth, text, sizeof(text) - 1, 0) > 0 &&
-			 text[0] == '0';
+			 text[0] == '0' && !(late && is_first_with(self));
 	/* So is writing, which then has no need to. */
 	if (pwrite(self->fail_nth, "0", 1, 0) != 1 && errno != EFAULT)
 		abort();
 
-	self->goes_on = self->injected;
+	self->injected_twice = false;
+	if (self->in_pairs)
+		find_second(self, late);
 	self->injected_count += self->injected;
+	self->pair_count += self->injected_twice;
 	self->failed_count += self->injected && ret < 0;
 	return ret;
 }
 
+/* What is to fail in the next call, unless no first one is left. */
+static void next_fault(FIXTURE_DATA(faults) *self)
+{
+	if (!self->injected && is_first_with(self))
+		self->goes_on = false;
+	self->space -= self->left;
+	if (self->in_pairs && self->space > 0)
+		return;
+	self->space = ALL_SPACE;
+	if (self->in_pairs && ++self->kind < COUNT_OF(kinds))
+		return;
+	self->kind = 0;
+	self->nth++;
+}
+
+static void first_fault(FIXTURE_DATA(faults) *self)
+{
+	self->space = ALL_SPACE;
+	self->nth = 1;
+}
+
 /* One call for each fault, and one without, in the body of the loop. */
 #define FOR_EACH_FAULT(self)                                                  \
-	for ((self)->nth = 1; (self)->goes_on; (self)->nth++)
+	for (first_fault(self); (self)->goes_on; next_fault(self))
 
 static int call(FIXTURE_DATA(faults) *self, int fd, unsigned long command,
 		void *args)
@@ -321,8 +465,9 @@ static bool is_clean(FIXTURE_DATA(faults) *self, int ret)
 {
 	if (!ret || (self->injected && (ret == -ENOMEM || ret == -EFAULT)))
 		return true;
-	printf("# fault %u%s: %s\n", self->nth,
-	       self->injected ? "" : ", which was none", strerror(-ret));
+	printf("# fault %u%s%s: %s\n", self->nth,
+	       self->injected ? "" : ", which was none",
+	       self->injected_twice ? ", and a second" : "", strerror(-ret));
 	return false;
 }
 
@@ -353,7 +498,9 @@ static bool try_create(FIXTURE_DATA(faults) *self, const char *name,
 	ret = call(self, self->device, SHATOMIC_IOC_CREATE, &args);
 	if (!is_clean(self, ret))
 		return false;
-	if (ret == -ENOMEM && args.limit != SHATOMIC_LIMIT_MEMORY) {
+	/* Of two faults the second may be that it can't be told. */
+	if (ret == -ENOMEM && args.limit != SHATOMIC_LIMIT_MEMORY &&
+	    !(self->injected_twice && args.limit == UNTOUCHED)) {
 		printf("# fault %u: limit %u\n", self->nth, args.limit);
 		return false;
 	}
@@ -412,6 +559,8 @@ TEST_F(faults, create_huge)
 	if (!has_huge_pages())
 		SKIP(return, "this kernel has no huge pages");
 	ASSERT_TRUE(limit_locked_memory(HUGE_SIZE));
+	/* After a huge page that was not had there are 512 places for small ones. */
+	self->in_pairs = false;
 	FOR_EACH_FAULT(self) {
 		ASSERT_TRUE(try_create(self, "", HUGE_SIZE,
 				       SHATOMIC_CREATE_HUGE));
@@ -504,22 +653,76 @@ TEST_F(faults, publish)
 	}
 }
 
+TEST_F(faults, stats)
+{
+	FOR_EACH_FAULT(self) {
+		struct shatomic_ioc_stats args = { .size = sizeof(args),
+						   .counting = UNTOUCHED };
+		int ret = call(self, self->region, SHATOMIC_IOC_STATS, &args);
+
+		ASSERT_TRUE(is_clean(self, ret));
+		if (!ret)
+			EXPECT_EQ(1, args.counting);
+		ASSERT_TRUE(is_as_before(self));
+	}
+}
+
+/* A DMA buffer of a region, which nothing else keeps any more. */
+static int export(int region)
+{
+	struct shatomic_ioc_export_dmabuf args = { .size = sizeof(args) };
+	int ret = ioctl(region, SHATOMIC_IOC_EXPORT_DMABUF, &args);
+
+	close(region);
+	return ret ? -1 : args.fd;
+}
+
+TEST_F(faults, export_dmabuf)
+{
+	FOR_EACH_FAULT(self) {
+		struct shatomic_ioc_export_dmabuf args = {
+			.size = sizeof(args),
+		};
+		int region = create(self, "", 0);
+		int ret = call(self, region, SHATOMIC_IOC_EXPORT_DMABUF, &args);
+
+		ASSERT_TRUE(is_clean(self, ret));
+		EXPECT_EQ(0, close(region));
+		if (!ret)
+			EXPECT_EQ(0, close(args.fd));
+		ASSERT_TRUE(is_as_before(self));
+	}
+}
+
+/* Map what @fd is of, and close it; whether all is as it should be. */
+static bool try_map(FIXTURE_DATA(faults) *self, int fd)
+{
+	bool good = true;
+	uint64_t *words;
+
+	begin_fault(self);
+	words = map(fd, REGION_SIZE);
+	good &= is_clean(self, end_fault(self, words ? 0 : -errno));
+	good &= !close(fd);
+	if (words) {
+		words[0] = 1;
+		good &= words[0] == 1;
+		good &= !munmap(words, REGION_SIZE);
+	}
+	return good && is_as_before(self);
+}
+
 TEST_F(faults, map)
 {
 	FOR_EACH_FAULT(self) {
-		int region = create(self, "", 0);
-		uint64_t *words;
+		ASSERT_TRUE(try_map(self, create(self, "", 0)));
+	}
+}
 
-		begin_fault(self);
-		words = map(region, REGION_SIZE);
-		ASSERT_TRUE(is_clean(self, end_fault(self, words ? 0 : -errno)));
-		EXPECT_EQ(0, close(region));
-		if (words) {
-			words[0] = 1;
-			EXPECT_EQ(1, words[0]);
-			EXPECT_EQ(0, munmap(words, REGION_SIZE));
-		}
-		ASSERT_TRUE(is_as_before(self));
+TEST_F(faults, map_dmabuf)
+{
+	FOR_EACH_FAULT(self) {
+		ASSERT_TRUE(try_map(self, export(create(self, "", 0))));
 	}
 }
 
@@ -555,7 +758,12 @@ static bool is_told(FIXTURE_DATA(faults) *self,
 {
 	uint64_t done = batch->rows_done;
 
-	/* It could not be told: then all was well before, or nothing done. */
+	/*
+	 * It could not be told: then all was well before, or nothing done, or it is
+	 * the second fault, after one in the middle.
+	 */
+	if (done == UNTOUCHED && self->injected_twice)
+		return ret < 0 && self->words[0] <= batch->rows;
 	if (done == UNTOUCHED)
 		return ret == -EFAULT && (self->words[0] == batch->rows ||
 					  !self->words[0]);
@@ -620,6 +828,8 @@ TEST_F(faults, batch_shared_with_workers)
 	char text[32];
 
 	snprintf(text, sizeof(text), "%lld", slice_rows);
+	/* How many places the caller comes by differs. */
+	self->in_pairs = false;
 	FOR_EACH_FAULT(self) {
 		struct shatomic_ioc_batch batch = fill(self, MAX_ROWS);
 
@@ -627,7 +837,6 @@ TEST_F(faults, batch_shared_with_workers)
 		ASSERT_EQ(0, write_text(SLICE_ROWS, "1024"));
 		EXPECT_TRUE(try_batch(self, &batch));
 		ASSERT_EQ(0, write_text(SLICE_ROWS, text));
-		/* How many places the caller comes by differs. */
 		self->goes_on &= self->nth < 200;
 	}
 }
@@ -751,6 +960,8 @@ TEST_F(faults, small_batch_by_io_uring)
 /* A thread of io_uring runs it, without faults. */
 TEST_F(faults, big_batch_by_io_uring)
 {
+	/* The thread would have those that are not counted by thread. */
+	self->in_pairs = false;
 	FOR_EACH_FAULT(self) {
 		ASSERT_TRUE(try_ring(self, MAX_ROWS));
 	}
