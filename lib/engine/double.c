@@ -28,10 +28,11 @@
 /* The first x86-64 machines did not have it, so compilers do not use it. */
 __attribute__((target("cx16"), __noinline__))
 #endif
-static __uint128_t compare_and_exchange_once(__uint128_t *word,
-					     __uint128_t expected,
-					     __uint128_t desired)
+static makes_atomic_double __uint128_t
+compare_and_exchange_once(__uint128_t *word, __uint128_t expected,
+			  __uint128_t desired)
 {
+	tell_atomic_double(word);
 	/* On s390x the type does not say so. */
 	word = __builtin_assume_aligned(word, sizeof(*word));
 	/* Not __atomic, for which compilers call a library with locks. */

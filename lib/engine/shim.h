@@ -10,8 +10,10 @@
 #include <linux/types.h>
 
 #ifdef __KERNEL__
+#include <linux/compiler.h>
 #include <linux/cpufeature.h>
 #include <linux/errno.h>
+#include <linux/kcsan-checks.h>
 #include <linux/nospec.h>
 #include <uapi/linux/shatomic.h>
 #else
@@ -30,6 +32,25 @@
 /* The sparse of Debian 12 does not know it. */
 #define __builtin_assume_aligned(pointer, alignment) (pointer)
 #endif
+
+/*
+ * Compilers have KCSAN see atomic operations by calling it, for which it has no
+ * function of 16 bytes: who makes one is not looked at, and tells of it.
+ */
+#ifdef __KERNEL__
+#define makes_atomic_double __no_kcsan
+#else
+#define makes_atomic_double
+#endif
+
+static inline void tell_atomic_double(const void *word)
+{
+#ifdef __KERNEL__
+	kcsan_check_atomic_read_write(word, 2 * sizeof(__u64));
+#else
+	(void)word;
+#endif
+}
 
 /* Bring in the line of @address to be written to. */
 static inline void prefetch_for_write(const void *address)
