@@ -59,7 +59,8 @@ static __uint128_t load_double(__uint128_t *word)
 
 static __uint128_t value_of(const __u64 *column, __u64 i)
 {
-	return (__uint128_t)column[2 * i + 1] << 64 | column[2 * i];
+	return (__uint128_t)in_place(column[2 * i + 1]) << 64 |
+	       in_place(column[2 * i]);
 }
 
 static struct operands operands_of(const struct shatomic_rows *rows, __u64 i,
@@ -97,11 +98,11 @@ static void put_row(const struct shatomic_rows *rows, __u64 i, __uint128_t resul
 		    __u8 status)
 {
 	if (rows->results) {
-		rows->results[2 * i] = (__u64)result;
-		rows->results[2 * i + 1] = (__u64)(result >> 64);
+		in_place(rows->results[2 * i] = (__u64)result);
+		in_place(rows->results[2 * i + 1] = (__u64)(result >> 64));
 	}
 	if (rows->statuses)
-		rows->statuses[i] = status;
+		in_place(rows->statuses[i] = status);
 }
 
 static void run_double(const struct shatomic_memory *self,

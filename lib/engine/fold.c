@@ -89,11 +89,11 @@ static __always_inline __u32 fold(const struct shatomic_memory *self,
 	if (rows.results) {
 #pragma GCC unroll 4
 		for (k = 0; k < length; k++)
-			rows.results[i + k] = results[k];
+			in_place(rows.results[i + k] = results[k]);
 	}
 	if (traits & SHATOMIC_OP_COMPARES) {
 		for (k = 0; rows.statuses && k < length; k++)
-			rows.statuses[i + k] = statuses[k];
+			in_place(rows.statuses[i + k] = statuses[k]);
 	}
 	return length;
 }
@@ -146,15 +146,15 @@ static __always_inline void put_joints(__u64 *results, const __u64 *operands,
 		four = join(two, join(three, term(&operands[k + 3], sign)));
 		three = join(two, three);
 		last = join(now, four);
-		results[k] = gives_next ? join(now, one) : now;
-		results[k + 1] = join(now, gives_next ? two : one);
-		results[k + 2] = join(now, gives_next ? three : two);
-		results[k + 3] = gives_next ? last : join(now, three);
+		in_place(results[k] = gives_next ? join(now, one) : now);
+		in_place(results[k + 1] = join(now, gives_next ? two : one));
+		in_place(results[k + 2] = join(now, gives_next ? three : two));
+		in_place(results[k + 3] = gives_next ? last : join(now, three));
 		now = last;
 	}
 	for (; k < length; k++) {
 		one = join(now, term(&operands[k], sign));
-		results[k] = gives_next ? one : now;
+		in_place(results[k] = gives_next ? one : now);
 		now = one;
 	}
 }

@@ -26,7 +26,7 @@ typedef void run_fn(const struct shatomic_memory *self,
 
 #define ROW_SET(T, builtin, ...)                                              \
 	do {                                                                  \
-		result = (T)rows->operands[i];                                \
+		result = (T)in_place(rows->operands[i]);                      \
 		__atomic_store_n(word, result, __ATOMIC_SEQ_CST);             \
 	} while (0)
 
@@ -39,16 +39,17 @@ typedef void run_fn(const struct shatomic_memory *self,
 	} while (0)
 
 #define ROW_RMW(T, builtin, ...)                                              \
-	result = builtin(word, (T)rows->operands[i], __ATOMIC_SEQ_CST)
+	result = builtin(word, (T)in_place(rows->operands[i]),                \
+			 __ATOMIC_SEQ_CST)
 
 #define ROW_COMPARE_AND_SET(T, builtin, ...)                                  \
 	do {                                                                  \
 		T *peer = peer_at(rows, i);                                   \
 		T seen = __atomic_load_n(peer, __ATOMIC_SEQ_CST);             \
+		T next = in_place(rows->operands[i]);                         \
 									      \
-		result = __atomic_compare_exchange_n(word, &seen,             \
-						     (T)rows->operands[i],    \
-						     0, __ATOMIC_SEQ_CST,     \
+		result = __atomic_compare_exchange_n(word, &seen, next, 0,    \
+						     __ATOMIC_SEQ_CST,        \
 						     __ATOMIC_SEQ_CST);       \
 		if (!result) {                                                \
 			__atomic_store_n(peer, seen, __ATOMIC_SEQ_CST);       \
@@ -58,9 +59,10 @@ typedef void run_fn(const struct shatomic_memory *self,
 
 #define ROW_COMPARE_AND_SET_VALUE(T, builtin, ...)                            \
 	do {                                                                  \
-		result = (T)rows->comparands[i];                              \
-		if (!__atomic_compare_exchange_n(word, &result,               \
-						 (T)rows->operands[i], 0,     \
+		T next = in_place(rows->operands[i]);                         \
+									      \
+		result = (T)in_place(rows->comparands[i]);                    \
+		if (!__atomic_compare_exchange_n(word, &result, next, 0,      \
 						 __ATOMIC_SEQ_CST,            \
 						 __ATOMIC_SEQ_CST))           \
 			status = SHATOMIC_ROW_COMPARE_FAILED;                 \
@@ -139,12 +141,12 @@ static __always_inline void compare_block(const struct shatomic_memory *self,
 	if (rows->results) {
 #pragma GCC unroll 4
 		for (k = 0; k < SHATOMIC_BLOCK_ROWS; k++)
-			rows->results[i + k] = result[k];
+			in_place(rows->results[i + k] = result[k]);
 	}
 	if (rows->statuses) {
 #pragma GCC unroll 4
 		for (k = 0; k < SHATOMIC_BLOCK_ROWS; k++)
-			rows->statuses[i + k] = status[k];
+			in_place(rows->statuses[i + k] = status[k]);
 	}
 }
 
@@ -161,7 +163,7 @@ static __always_inline void run_block(const struct shatomic_memory *self,
 	for (k = 0; k < SHATOMIC_BLOCK_ROWS; k++) {
 		result = step(self, rows, i + k, &status);
 		if (has_results)
-			rows->results[i + k] = result;
+			in_place(rows->results[i + k] = result);
 	}
 }
 

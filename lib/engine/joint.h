@@ -46,7 +46,9 @@ DEFINE_JOIN(xor, ^)
 
 static __always_inline __u64 term(const __u64 *operand, int sign)
 {
-	return sign < 0 ? -*operand : *operand;
+	__u64 value = in_place(*operand);
+
+	return sign < 0 ? -value : value;
 }
 
 #endif /* SHATOMIC_ENGINE_JOINT_H */

@@ -118,7 +118,8 @@ static __always_inline bool run_row(const struct shatomic_memory *self,
 	__u64 *whole = shatomic_memory_at(self, offset & ~7ULL);
 	__u64 was = __atomic_load_n(whole, __ATOMIC_SEQ_CST);
 	/* Operations that have none do not look at it. */
-	__u64 operand = rows->operands[i], comparand = rows->comparands[i];
+	__u64 operand = in_place(rows->operands[i]);
+	__u64 comparand = in_place(rows->comparands[i]);
 	__u64 all = bits_of_width[width];
 	__u32 shift = shift_of(offset, width);
 	__u64 seen = was >> (shift & 63), changes, differs, failed;

@@ -17,13 +17,14 @@ operands_of(const struct shatomic_rows *rows, __u64 i, __u32 traits, __u64 all)
 {
 	return (struct operands) {
 		.operand = traits & SHATOMIC_OP_HAS_OPERAND ?
-				   rows->operands[i] & all : 0,
+				   in_place(rows->operands[i]) & all : 0,
 		.comparand = traits & SHATOMIC_OP_HAS_COMPARAND ?
-				     rows->comparands[i] & all : 0,
+				     in_place(rows->comparands[i]) & all : 0,
 		.mask = traits & SHATOMIC_OP_HAS_MASK ?
-				rows->masks[i] & all : 0,
+				in_place(rows->masks[i]) & all : 0,
 		.comparand_mask = traits & SHATOMIC_OP_HAS_COMPARAND_MASK ?
-					  rows->comparand_masks[i] & all : 0,
+					  in_place(rows->comparand_masks[i]) & all :
+					  0,
 		.sign = all ^ (all >> 1),
 		.one = 1,
 	};
@@ -46,9 +47,9 @@ static inline void put_row(const struct shatomic_rows *rows, __u64 i,
 			   __u64 result, __u8 status)
 {
 	if (rows->results)
-		rows->results[i] = result;
+		in_place(rows->results[i] = result);
 	if (rows->statuses)
-		rows->statuses[i] = status;
+		in_place(rows->statuses[i] = status);
 }
 
 #endif /* SHATOMIC_ENGINE_ROW_H */

@@ -128,7 +128,8 @@ static inline void keep_value(__u64 *kept, const __u64 *column, __u32 to,
 	__u32 i;
 
 	for (i = 0; column && i < entries; i++)
-		kept[to * entries + i] = column[from * entries + i];
+		kept[to * entries + i] =
+			in_place(column[from * entries + i]);
 }
 
 void shatomic_chunk_keep_lane(struct shatomic_chunk *chunk,

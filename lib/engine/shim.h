@@ -33,6 +33,21 @@
 #define __builtin_assume_aligned(pointer, alignment) (pointer)
 #endif
 
+#ifdef __KERNEL__
+/*
+ * An access of a value of a row, or of what comes of it, where its column is.
+ * In the kernel that may be memory which the caller shares with others, who can
+ * read and change it at any time. That is theirs to order: the row takes what
+ * it finds, even twice, as no such value decides where words and columns are or
+ * for how long rows run; what does so is copied before it is checked. So it is
+ * a race by design, which costs nothing to have said. In a process what others
+ * do is told by its tools as it is.
+ */
+#define in_place(access) data_race(access)
+#else
+#define in_place(access) (access)
+#endif
+
 /*
  * Compilers have KCSAN see atomic operations by calling it, for which it has no
  * function of 16 bytes: who makes one is not looked at, and tells of it.

@@ -12,8 +12,8 @@ static bool is_same(__u64 *first, const __u64 *second, __u64 count)
 	__u64 different = 0, i;
 
 	for (i = 0; i < count; i++) {
-		different |= first[i] ^ second[i];
-		first[i] = second[i];
+		different |= in_place(first[i]) ^ second[i];
+		in_place(first[i] = second[i]);
 	}
 	return !different;
 }
