@@ -319,6 +319,12 @@ static const struct cpumask *callers_cpus(void)
 		       current->cpus_ptr;
 }
 
+/* Whether the caller may run there, now; CPUs and masks change meanwhile. */
+static bool may_share(int cpu)
+{
+	return cpu_online(cpu) && cpumask_test_cpu(cpu, callers_cpus());
+}
+
 /* Queue the workers on other CPUs that the caller may run on. */
 static void queue_workers(struct batch *batch)
 {
@@ -330,10 +336,10 @@ static void queue_workers(struct batch *batch)
 
 	cpus_read_lock();
 	here = raw_smp_processor_id();
-	for_each_cpu_and(cpu, cpu_online_mask, callers_cpus()) {
+	for_each_possible_cpu(cpu) {
 		if (queued == batch->worker_count)
 			break;
-		if (cpu == here)
+		if (cpu == here || !may_share(cpu))
 			continue;
 		refcount_inc(&batch->refs);
 		batch->workers[queued].cpu = cpu;
@@ -448,8 +454,8 @@ static u32 allowed_cpus(void)
 	u32 count = 0;
 	int cpu;
 
-	for_each_cpu_and(cpu, cpu_online_mask, callers_cpus())
-		count++;
+	for_each_possible_cpu(cpu)
+		count += may_share(cpu);
 	return max(count, 1U);
 }
 
