@@ -65,11 +65,11 @@ static int regions_show(struct seq_file *seq, void *v)
 	shatomic_stats_add_up(region, &sum);
 	seq_printf(seq, "%lu %u %u %u %04o %llu %llu %u %llu %llu %llu %llu %s\n",
 		   inode->i_ino, READ_ONCE(region->ipc_ns),
-		   from_kuid_munged(user_ns, inode->i_uid),
-		   from_kgid_munged(user_ns, inode->i_gid),
-		   inode->i_mode & 0777, region->size, region->pages.huge_bytes,
-		   count_files(region), sum.in_flight, sum.batches, sum.errors,
-		   sum.rows, region->name);
+		   from_kuid_munged(user_ns, read_foreign(inode->i_uid)),
+		   from_kgid_munged(user_ns, read_foreign(inode->i_gid)),
+		   read_foreign(inode->i_mode) & 0777, region->size,
+		   region->pages.huge_bytes, count_files(region), sum.in_flight,
+		   sum.batches, sum.errors, sum.rows, region->name);
 	return 0;
 }
 

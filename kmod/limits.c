@@ -68,7 +68,7 @@ static DEFINE_XARRAY(user_batches);
 
 static u64 pinned_bytes_limit(void)
 {
-	return READ_ONCE(max_pinned_bytes);
+	return read_foreign(max_pinned_bytes);
 }
 
 /* The default that depends on the machine; so the parameter reads as it is. */
@@ -136,7 +136,7 @@ static int charge_user(struct shatomic_charge *charge, u32 *limit)
 		return -EPERM;
 
 	ret = count_of_user(&user_regions, user->uid, 1,
-			    READ_ONCE(max_user_regions));
+			    read_foreign(max_user_regions));
 	if (ret) {
 		*limit = ret == -EPERM ? SHATOMIC_LIMIT_USER_REGIONS :
 					 SHATOMIC_LIMIT_MEMORY;
@@ -191,7 +191,7 @@ int shatomic_charge_region(struct shatomic_charge *charge, u64 bytes,
 
 	*limit = SHATOMIC_LIMIT_REGIONS;
 	ret = -EPERM;
-	if (atomic_inc_return(&regions) > READ_ONCE(max_regions))
+	if (atomic_inc_return(&regions) > read_foreign(max_regions))
 		goto err_regions;
 
 	*limit = SHATOMIC_LIMIT_NONE;
@@ -235,17 +235,18 @@ int shatomic_charge_batch(struct shatomic_region *region, kuid_t user,
 
 	/* The user's own first: who is over it is in nobody's way. */
 	ret = count_of_user(&user_batches, user, 1,
-			    READ_ONCE(max_user_batches));
+			    read_foreign(max_user_batches));
 	if (ret) {
 		*limit = ret == -EPERM ? SHATOMIC_LIMIT_USER_BATCHES :
 					 SHATOMIC_LIMIT_MEMORY;
 		return ret;
 	}
 	*limit = SHATOMIC_LIMIT_REGION_BATCHES;
-	if (!count_batch(&region->batches, READ_ONCE(max_region_batches)))
+	if (!count_batch(&region->batches,
+			 read_foreign(max_region_batches)))
 		goto err_user;
 	*limit = SHATOMIC_LIMIT_BATCHES;
-	if (!count_batch(&batches, READ_ONCE(max_batches)))
+	if (!count_batch(&batches, read_foreign(max_batches)))
 		goto err_region;
 	*limit = SHATOMIC_LIMIT_NONE;
 	return 0;
@@ -267,12 +268,12 @@ void shatomic_uncharge_batch(struct shatomic_region *region, kuid_t user)
 /* Not more than a completion of io_uring can tell. */
 u64 shatomic_max_batch_rows(void)
 {
-	return min_t(u64, READ_ONCE(max_batch_rows), INT_MAX);
+	return min_t(u64, read_foreign(max_batch_rows), INT_MAX);
 }
 
 u32 shatomic_slice_rows(void)
 {
-	return max_t(u32, READ_ONCE(slice_rows), SHATOMIC_CHUNK_ROWS);
+	return max_t(u32, read_foreign(slice_rows), SHATOMIC_CHUNK_ROWS);
 }
 
 static u32 regions_of_user(kuid_t user)
@@ -288,14 +289,14 @@ void shatomic_limits_info(struct shatomic_ioc_info *info)
 	info->max_region_bytes = min(info->max_pinned_bytes & PAGE_MASK,
 				     SHATOMIC_MAX_REGION_BYTES);
 	info->pinned_bytes = atomic_long_read(&pinned_bytes);
-	info->max_regions = READ_ONCE(max_regions);
+	info->max_regions = read_foreign(max_regions);
 	info->regions = atomic_read(&regions);
 	info->max_batch_rows = shatomic_max_batch_rows();
 	info->slice_rows = shatomic_slice_rows();
-	info->max_batches = READ_ONCE(max_batches);
-	info->max_user_batches = READ_ONCE(max_user_batches);
-	info->max_region_batches = READ_ONCE(max_region_batches);
+	info->max_batches = read_foreign(max_batches);
+	info->max_user_batches = read_foreign(max_user_batches);
+	info->max_region_batches = read_foreign(max_region_batches);
 	info->batches = atomic_read(&batches);
-	info->max_user_regions = READ_ONCE(max_user_regions);
+	info->max_user_regions = read_foreign(max_user_regions);
 	info->user_regions = regions_of_user(current_uid());
 }

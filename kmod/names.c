@@ -288,7 +288,7 @@ struct file *shatomic_name_open(const char *name, unsigned int flags)
  */
 bool shatomic_name_is_owned(struct file *file)
 {
-	kuid_t owner = file_inode(file)->i_uid;
+	kuid_t owner = read_foreign(file_inode(file)->i_uid);
 
 	return uid_eq(current_fsuid(), owner) ||
 	       (kuid_has_mapping(current_user_ns(), owner) &&
@@ -333,9 +333,11 @@ static void list_entry_fill(struct shatomic_list_entry *to,
 
 	to->region_size = region->size;
 	to->huge_bytes = region->pages.huge_bytes;
-	to->uid = from_kuid_munged(current_user_ns(), inode->i_uid);
-	to->gid = from_kgid_munged(current_user_ns(), inode->i_gid);
-	to->mode = inode->i_mode & 0777;
+	to->uid = from_kuid_munged(current_user_ns(),
+				   read_foreign(inode->i_uid));
+	to->gid = from_kgid_munged(current_user_ns(),
+				   read_foreign(inode->i_gid));
+	to->mode = read_foreign(inode->i_mode) & 0777;
 	memcpy(to->name, entry->name, sizeof(to->name));
 }
 

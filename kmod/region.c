@@ -82,7 +82,8 @@ static struct shatomic_region *region_put(struct inode *inode)
 		region = NULL;
 	} else {
 		inode->i_private = NULL;
-		inode->i_fop = shmem_fops;
+		/* Who opens it now goes by either, and finds no region. */
+		data_race(inode->i_fop = shmem_fops);
 		i_size_write(inode, 0);
 	}
 	spin_unlock(&inode->i_lock);
@@ -300,9 +301,11 @@ int shatomic_region_info(struct file *file,
 	info->region_size = region->size;
 	info->huge_bytes = region->pages.huge_bytes;
 	info->create_flags = region->create_flags;
-	info->mode = inode->i_mode & 0777;
-	info->uid = from_kuid_munged(current_user_ns(), inode->i_uid);
-	info->gid = from_kgid_munged(current_user_ns(), inode->i_gid);
+	info->mode = read_foreign(inode->i_mode) & 0777;
+	info->uid = from_kuid_munged(current_user_ns(),
+				     read_foreign(inode->i_uid));
+	info->gid = from_kgid_munged(current_user_ns(),
+				     read_foreign(inode->i_gid));
 	info->open_flags = file->f_mode & FMODE_WRITE ? 0 :
 			   SHATOMIC_OPEN_READ_ONLY;
 	memcpy(info->name, region->name, sizeof(info->name));

@@ -6,6 +6,7 @@
 #ifndef KMOD_SHATOMIC_H
 #define KMOD_SHATOMIC_H
 
+#include <linux/compiler.h>
 #include <linux/cred.h>
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -17,6 +18,13 @@
 #include <uapi/linux/shatomic.h>
 
 #include "engine/engine.h"
+
+/*
+ * What the rest of the kernel writes plainly, under a lock that is not ours to
+ * take: a parameter, the mode or owner of an inode. As an aligned word it is
+ * seen as it was or as it is; read once, so that what is checked is what is used.
+ */
+#define read_foreign(x) data_race(READ_ONCE(x))
 
 struct io_uring_cmd;
 struct shatomic_counters;
