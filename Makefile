@@ -57,6 +57,21 @@ fuzz-library: ## fuzz the library and the command; SECONDS=60 each
 	$(MAKE) -C tests/fuzz $(SELFTESTS)
 	@tests/fuzz/run $(SECONDS)
 
+# The module of its own, with what tells where it has been: but not the loops
+# over rows, which are the same for each operation and width, and most of it.
+fuzz-module: CALLS ?= 10000000
+fuzz-module: library command ## fuzz the module in a guest; CALLS=10000000
+	@tools/setup source tests guest kernel
+	$(MAKE) test-module KDIR=$$(tests/vm/kernel --flavour debug headers) \
+		KERNEL_RELEASE=$$(tests/vm/kernel --flavour debug release) \
+		MODULE_DIR=build/fuzz/module MODULE_KO=build/fuzz/shatomic.ko \
+		GCOV_PROFILE=y KCOV_INSTRUMENT=y \
+		KCOV_INSTRUMENT_integer.o=n KCOV_INSTRUMENT_fold.o=n
+	$(MAKE) -C tests/fuzz calls
+	@mkdir -p build/log
+	@tests/fuzz/run-module $(CALLS) | tee build/log/fuzz-module.tap
+	@tests/summary build/log/fuzz-module.tap
+
 torture: SECONDS ?= 600
 torture: module library command ## kill, plug and starve in a guest; SECONDS=600
 	@tools/setup source tests guest
@@ -84,5 +99,5 @@ clean: ## remove build/
 	rm -rf build
 
 .PHONY: help run test setup all test-matrix test-arch test-debug intree \
-	test-intree test-model test-sanitize fuzz-library torture deb test-deb \
-	bench shell lint clean
+	test-intree test-model test-sanitize fuzz-library fuzz-module torture \
+	deb test-deb bench shell lint clean
