@@ -203,13 +203,13 @@ static bool attempt_once(struct attempt *attempt)
 	return false;
 }
 
+/* On no CPU of its own, since its batches are shared between those it may use. */
 static void *attempt_often(void *arg)
 {
 	struct attempt *attempt = arg;
 	uint64_t rows = 0;
 	bool ran = true, ran_before;
 
-	take_a_cpu();
 	while (attempt->turns < ENOUGH_TURNS &&
 	       rows < (attempt->turns < 2 ? MOST_ROWS : ENOUGH_ROWS)) {
 		ran_before = ran;
