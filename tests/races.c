@@ -280,6 +280,10 @@ static void create_and_ask(FIXTURE_DATA(races) *self)
 	run_batch(self);
 }
 
+/*
+ * Not stats, which patches code: QEMU before 8.1 may keep half of a patch, and a
+ * guest that runs that code meanwhile dies of it.
+ */
 static void set_parameters(FIXTURE_DATA(races) *self)
 {
 	/* To others than they have, which refuse nothing, and then back. */
@@ -292,7 +296,6 @@ static void set_parameters(FIXTURE_DATA(races) *self)
 		{ PARAMETERS "max_user_batches", "1023", "1024" },
 		{ PARAMETERS "max_region_batches", "2047", "2048" },
 		{ PARAMETERS "slice_rows", "16383", "16384" },
-		{ PARAMETERS "stats", "N", "Y" },
 	};
 	unsigned int i, k;
 
