@@ -39,12 +39,17 @@
 
 typedef void kind_fn(struct actor *actor, const uint8_t *bytes);
 
+static void count_call(struct actor *actor, unsigned int kind)
+{
+	__atomic_fetch_add(&actor->world->calls[kind], 1, __ATOMIC_RELAXED);
+}
+
 void call_begin(struct actor *actor, unsigned int kind)
 {
 	char text[16];
 	int length;
 
-	__atomic_fetch_add(&actor->world->calls[kind], 1, __ATOMIC_RELAXED);
+	count_call(actor, kind);
 	if (!actor->fault || actor->fail_nth < 0)
 		return;
 	length = snprintf(text, sizeof(text), "%u", actor->fault);
@@ -732,6 +737,7 @@ static void run_see(struct actor *actor, const uint8_t *bytes)
 static void run_parameter(struct actor *actor, const uint8_t *bytes)
 {
 	world_set_parameter(actor->world, bytes[2], bytes[3]);
+	count_call(actor, PARAMETER);
 }
 
 /* The child goes through the rest of the input as well, until it is killed. */
@@ -780,6 +786,7 @@ static void run_affinity(struct actor *actor, const uint8_t *bytes)
 	CPU_SET(bytes[2] % 2, &cpus);
 	sched_setaffinity(0, sizeof(cpus), &cpus);
 	actor->world->has_affinity = true;
+	count_call(actor, AFFINITY);
 }
 
 static const struct {
