@@ -290,7 +290,7 @@ proctype caller()
 	:: else
 	fi;
 
-	/* run_batch() */
+	/* shatomic_batch_run() */
 	refs = 1;
 	begun = true;
 	queue_workers();
