@@ -350,13 +350,17 @@ static unsigned int count_breaks(void *memory, size_t bytes)
 
 /*
  * A region of pages that lie apart in physical memory, since regions of a page
- * that lay side by side were freed, each second one.
+ * that lay side by side were freed, each second one: by one CPU, as another would
+ * take pages from elsewhere, perhaps another node.
  */
 static struct shatomic_region *new_scattered(void)
 {
 	struct shatomic_region *pieces[2 * PIECES], *region;
+	cpu_set_t cpus;
 	unsigned int i;
 
+	sched_getaffinity(0, sizeof(cpus), &cpus);
+	take_a_cpu();
 	for (i = 0; i < COUNT_OF(pieces); i++)
 		pieces[i] = new_region(4096);
 	for (i = 0; i < COUNT_OF(pieces); i += 2)
@@ -364,6 +368,7 @@ static struct shatomic_region *new_scattered(void)
 	region = new_region(SCATTERED_BYTES);
 	for (i = 1; i < COUNT_OF(pieces); i += 2)
 		shatomic_close(pieces[i]);
+	sched_setaffinity(0, sizeof(cpus), &cpus);
 	return region;
 }
 
