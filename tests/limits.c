@@ -606,16 +606,26 @@ static size_t kept_free(void)
 
 #define COMPACTION "/proc/sys/vm/compact_unevictable_allowed"
 
+static long take_from_second_node(void)
+{
+	unsigned long nodes = 1UL << 1;
+
+	return syscall(SYS_set_mempolicy, MPOL_BIND, &nodes, 64);
+}
+
+static long take_from_any_node(void)
+{
+	return syscall(SYS_set_mempolicy, MPOL_DEFAULT, NULL, 0);
+}
+
 /*
- * Take all of a node's memory, then give back every other page of the first
- * 240 MiB: each makes two mappings, of which a process can have 65530.
+ * Give back every other page of the first 240 MiB: each makes two mappings, of
+ * which a process can have 65530.
  */
-static void fragment(char *memory, size_t size)
+static void fragment(char *memory)
 {
 	size_t at;
 
-	madvise(memory, size, MADV_NOHUGEPAGE);
-	mlock(memory, size);
 	for (at = 0; at < 240 * MIB; at += 8192) {
 		munlock(memory + at, 4096);
 		madvise(memory + at, 4096, MADV_DONTNEED);
@@ -625,7 +635,6 @@ static void fragment(char *memory, size_t size)
 /* Much of a node's memory is free, and most of it not in pieces of 2 MiB. */
 TEST_F_TIMEOUT(limits, huge_pages_that_cannot_be_had, 120)
 {
-	unsigned long second = 1UL << 1;
 	long long left = free_on_node(1), whole = 16 * MIB + kept_free();
 	char *memory;
 	uint32_t limit;
@@ -639,11 +648,16 @@ TEST_F_TIMEOUT(limits, huge_pages_that_cannot_be_had, 120)
 	 */
 	size = left - whole;
 	ASSERT_EQ(0, write_text(COMPACTION, "0"));
-	ASSERT_EQ(0, syscall(SYS_set_mempolicy, MPOL_BIND, &second, 64));
 	memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, memory);
-	fragment(memory, size);
+	madvise(memory, size, MADV_NOHUGEPAGE);
+	ASSERT_EQ(0, take_from_second_node());
+	mlock(memory, size);
+	/* What the kernel notes of mappings would not find room there. */
+	ASSERT_EQ(0, take_from_any_node());
+	fragment(memory);
+	ASSERT_EQ(0, take_from_second_node());
 
 	/* Less than is free, and more than is in whole pieces. */
 	left = free_on_node(1) - 16 * MIB;
@@ -655,7 +669,7 @@ TEST_F_TIMEOUT(limits, huge_pages_that_cannot_be_had, 120)
 	}
 
 	munmap(memory, size);
-	EXPECT_EQ(0, syscall(SYS_set_mempolicy, MPOL_DEFAULT, NULL, 0));
+	EXPECT_EQ(0, take_from_any_node());
 	EXPECT_EQ(0, write_text(COMPACTION, "1"));
 	if (left <= whole)
 		SKIP(return, "too little of the node is free in pieces");
