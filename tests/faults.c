@@ -11,6 +11,7 @@
 #include <linux/shatomic.h>
 
 #include "common.h"
+#include "fault_injection.h"
 
 #include <dirent.h>
 #include <liburing.h>
@@ -156,29 +157,6 @@ static bool prepare_second(FIXTURE_DATA(faults) *self)
 	}
 	self->make_it_fail = open("/proc/thread-self/make-it-fail", O_RDWR);
 	return self->make_it_fail >= 0;
-}
-
-/* Let every kind of allocation and copy fail, without a word about it. */
-static bool prepare_faults(void)
-{
-	static const char *const no[] = {
-		"failslab/ignore-gfp-wait",
-		"fail_page_alloc/ignore-gfp-wait",
-		"fail_page_alloc/ignore-gfp-highmem",
-		"fail_page_alloc/min-order",
-		"failslab/verbose",
-		"fail_page_alloc/verbose",
-		"fail_usercopy/verbose",
-	};
-	char path[64];
-	unsigned int i;
-
-	for (i = 0; i < COUNT_OF(no); i++) {
-		snprintf(path, sizeof(path), "/sys/kernel/debug/%s", no[i]);
-		if (write_text(path, "0"))
-			return false;
-	}
-	return true;
 }
 
 /* Without this one RLIMIT_MEMLOCK holds for root too. */
@@ -403,8 +381,7 @@ static void begin_fault(FIXTURE_DATA(faults) *self)
 			 self->space == ALL_SPACE || self->first_is_of_kind ?
 				 2 : 1)))
 		abort();
-	if (!put_number(self->fail_nth, nth))
-		abort();
+	set_fault(self->fail_nth, nth);
 	if (self->in_pairs && pwrite(self->make_it_fail, "1", 1, 0) != 1)
 		abort();
 }
@@ -446,9 +423,7 @@ static int end_fault(FIXTURE_DATA(faults) *self, int ret)
 	/* Reading it is such a place as well: then nothing before has failed. */
 	self->injected = pread(self->fail_nth, text, sizeof(text) - 1, 0) > 0 &&
 			 text[0] == '0' && !(late && is_first_with(self));
-	/* So is writing, which then has no need to. */
-	if (pwrite(self->fail_nth, "0", 1, 0) != 1 && errno != EFAULT)
-		abort();
+	clear_fault(self->fail_nth);
 
 	self->injected_twice = false;
 	if (self->in_pairs)

@@ -13,10 +13,10 @@
  * see tests/vm/guest. TAP, with figures as comments.
  */
 #include "common.h"
+#include "tap.h"
 #include "torture_journal.h"
 
 #include <signal.h>
-#include <stdarg.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -81,7 +81,6 @@ static struct statuses *statuses;
 static int cpus_lock;
 /* One end gives, the other takes: descriptors of the shared regions. */
 static int post[2];
-static unsigned int tests, failed;
 
 static void count(uint64_t *figure)
 {
@@ -98,21 +97,6 @@ static void count_refused(uint32_t limit)
 static bool is_over(void)
 {
 	return __atomic_load_n(&shared->stop, __ATOMIC_RELAXED);
-}
-
-__attribute__((format(printf, 2, 3)))
-static void report(bool good, const char *format, ...)
-{
-	va_list args;
-
-	tests++;
-	failed += !good;
-	printf("%sok %u ", good ? "" : "not ", tests);
-	va_start(args, format);
-	vprintf(format, args);
-	va_end(args);
-	printf("\n");
-	fflush(stdout);
 }
 
 /* What must not happen to a process; it is told once, by number. */
@@ -973,7 +957,7 @@ int main(void)
 	all.plugged = map_shared(sizeof(*all.plugged));
 	do {
 		run_round();
-	} while (time(NULL) < end && !failed);
+	} while (time(NULL) < end && !tap_failed);
 
 	printf("# %llu rounds: %llu batches, %llu rows, all verified\n",
 	       (unsigned long long)all.rounds, (unsigned long long)all.batches,
@@ -981,8 +965,7 @@ int main(void)
 	printf("# %llu processes killed by the memory group's limit\n",
 	       (unsigned long long)memory_events("oom_kill"));
 	/* Who ends at the first wrong round has not had the time. */
-	if (!failed)
+	if (!tap_failed)
 		report_kinds();
-	printf("1..%u\n", tests);
-	return failed > 0;
+	return report_end();
 }

@@ -14,9 +14,9 @@
  * tests/fuzz/run-module. TAP, with figures as comments.
  */
 #include "calls.h"
+#include "../../tap.h"
 
 #include <dirent.h>
-#include <stdarg.h>
 #include <sys/ioctl.h>
 
 #define MAX_WORKERS 16
@@ -48,22 +48,7 @@ static struct shared {
 	bool kept[MAX_FOUND];
 } *shared;
 
-static unsigned int tests, failed, worker_count;
-
-__attribute__((format(printf, 2, 3)))
-static void report(bool good, const char *format, ...)
-{
-	va_list args;
-
-	tests++;
-	failed += !good;
-	printf("%sok %u ", good ? "" : "not ", tests);
-	va_start(args, format);
-	vprintf(format, args);
-	va_end(args);
-	printf("\n");
-	fflush(stdout);
-}
+static unsigned int worker_count;
 
 static void print_sequence(const struct sequence *sequence)
 {
@@ -428,6 +413,5 @@ int main(void)
 	       "the least inputs can be told");
 	save_corpus(new ? new : "new");
 	report_leftovers();
-	printf("1..%u\n", tests);
-	return failed > 0;
+	return report_end();
 }

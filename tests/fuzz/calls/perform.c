@@ -4,6 +4,7 @@
  */
 #include "calls.h"
 
+#include "../../fault_injection.h"
 #include "../../importer/importer.h"
 
 #include <errno.h>
@@ -46,18 +47,12 @@ static void count_call(struct actor *actor, unsigned int kind)
 
 void call_begin(struct actor *actor, unsigned int kind)
 {
-	char text[16];
-	int length;
-
 	count_call(actor, kind);
-	if (!actor->fault || actor->fail_nth < 0)
-		return;
-	length = snprintf(text, sizeof(text), "%u", actor->fault);
-	if (pwrite(actor->fail_nth, text, length, 0) != length)
-		abort();
+	if (actor->fault && actor->fail_nth >= 0)
+		set_fault(actor->fail_nth, actor->fault);
 }
 
-/* One call fails once; writing may then be what fails, and has no need to. */
+/* One call fails once. */
 void call_end(struct actor *actor)
 {
 	int saved = errno;
@@ -65,8 +60,7 @@ void call_end(struct actor *actor)
 	if (!actor->fault || actor->fail_nth < 0)
 		return;
 	actor->fault = 0;
-	if (pwrite(actor->fail_nth, "0", 1, 0) != 1 && errno != EFAULT)
-		abort();
+	clear_fault(actor->fail_nth);
 	errno = saved;
 }
 

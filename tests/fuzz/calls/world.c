@@ -5,6 +5,8 @@
  */
 #include "calls.h"
 
+#include "../../fault_injection.h"
+
 #include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
@@ -64,28 +66,12 @@ static void set_parameters(void)
 /* What holds for all workers; whether the machine is one to be fuzzed. */
 bool world_prepare_machine(void)
 {
-	static const char *const no[] = {
-		"failslab/ignore-gfp-wait",
-		"fail_page_alloc/ignore-gfp-wait",
-		"fail_page_alloc/ignore-gfp-highmem",
-		"fail_page_alloc/min-order",
-		"failslab/verbose",
-		"fail_page_alloc/verbose",
-		"fail_usercopy/verbose",
-	};
 	struct rlimit core = { 0, 0 };
-	char path[64];
-	unsigned int i;
 
-	for (i = 0; i < COUNT_OF(no); i++) {
-		snprintf(path, sizeof(path), "/sys/kernel/debug/%s", no[i]);
-		if (write_text(path, "0"))
-			return false;
-	}
 	setrlimit(RLIMIT_CORE, &core);
 	signal(SIGPIPE, SIG_IGN);
 	set_parameters();
-	return !chmod(DEVICE, 0666);
+	return prepare_faults() && !chmod(DEVICE, 0666);
 }
 
 /* The memory for columns and structures, and a second look that only reads. */
@@ -364,41 +350,19 @@ void world_add_fd(struct world *world, int fd, uint64_t size)
 void world_name(const struct world *world, uint8_t which,
 		uint8_t name[SHATOMIC_NAME_SIZE])
 {
-	char *text = (char *)name;
+	static const char *const texts[16] = {
+		[4] = "fuzz", [6] = ".hidden", [7] = "a/b", [8] = "a b",
+		[9] = "fuzz", [10] = "\xe4", [11] = "rare",
+	};
 
-	memset(name, 0, SHATOMIC_NAME_SIZE);
 	which %= 16;
+	memset(name, which == 5 ? 'x' : 0, SHATOMIC_NAME_SIZE);
 	if (which >= 1 && which <= 3)
-		snprintf(text, SHATOMIC_NAME_SIZE, "fuzz-%u-%u", which,
+		snprintf((char *)name, SHATOMIC_NAME_SIZE, "fuzz-%u-%u", which,
 			 world->number);
-	switch (which) {
-	case 4:
-		strcpy(text, "fuzz");
-		break;
-	case 5:
-		memset(name, 'x', SHATOMIC_NAME_SIZE);
-		break;
-	case 6:
-		strcpy(text, ".hidden");
-		break;
-	case 7:
-		strcpy(text, "a/b");
-		break;
-	case 8:
-		strcpy(text, "a b");
-		break;
-	case 9:
-		strcpy(text, "fuzz");
+	else if (texts[which])
+		strcpy((char *)name, texts[which]);
+	/* Something after its end. */
+	if (which == 9 || which == 12)
 		name[SHATOMIC_NAME_SIZE - 1] = 'x';
-		break;
-	case 10:
-		name[0] = 0xe4;
-		break;
-	case 11:
-		strcpy(text, "rare");
-		break;
-	case 12:
-		name[SHATOMIC_NAME_SIZE - 1] = 'x';
-		break;
-	}
 }
