@@ -42,11 +42,14 @@ static inline void set_fault(int fail_nth, unsigned int nth)
 		abort();
 }
 
-/* At none; writing that may be what fails, and then has no need to. */
-static inline void clear_fault(int fail_nth)
+/* At none; false if writing that was what failed, which then had no need to. */
+static inline bool clear_fault(int fail_nth)
 {
-	if (pwrite(fail_nth, "0", 1, 0) != 1 && errno != EFAULT)
+	if (pwrite(fail_nth, "0", 1, 0) == 1)
+		return true;
+	if (errno != EFAULT)
 		abort();
+	return false;
 }
 
 #endif /* TESTS_FAULT_INJECTION_H */

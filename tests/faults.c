@@ -16,6 +16,7 @@
 #include <dirent.h>
 #include <liburing.h>
 #include <linux/capability.h>
+#include <linux/mempolicy.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -35,6 +36,8 @@
  * counts. The second is told by its kind's "space", from which each place of the
  * kind takes its size until there is no more than that left. As a place that
  * fails takes nothing, what is left tells where to have the one before it fail.
+ * Each place that fails, the first as well, takes one of its kind's "times": they
+ * tell how many have. For a call does not always come by the same places.
  */
 static const char *const kinds[] = {
 	"failslab", "fail_page_alloc", "fail_usercopy",
@@ -56,26 +59,24 @@ FIXTURE(faults)
 {
 	int fail_nth;
 	int make_it_fail;
-	int spaces[3];
-	int times[3];
 	bool goes_on;
-	/* The first to fail, and whether one did. */
+	/* The first to fail, and of which kind it last was. */
 	unsigned int nth;
-	bool injected;
-	/* Whether there are to be second ones, and where; whether one was. */
+	unsigned int first_kind;
+	/* Whether there are to be second ones, and where. */
 	bool in_pairs;
 	unsigned int kind;
 	long space;
 	long left;
-	bool first_is_of_kind;
-	bool injected_twice;
+	/* How many failed in the last call. */
+	unsigned int injected;
 	unsigned int injected_count;
 	unsigned int pair_count;
 	unsigned int failed_count;
 
 	int device;
 	struct state before;
-	/* In our memory cgroup; told with a delay, so compared at the end. */
+	/* In our memory cgroup. */
 	long long charged_before;
 	/* Two regions, and columns in memory and in the second of them. */
 	int region;
@@ -107,52 +108,41 @@ static long long read_number(const char *path, const char *key)
 	return number;
 }
 
-/* A file of a kind's, for one read or any number of writes. */
-static int open_fault(const char *kind, const char *what, int flags)
-{
-	char path[64];
+/* The file of a number of a kind's. */
+struct fault_path {
+	char text[64];
+};
 
-	snprintf(path, sizeof(path), "/sys/kernel/debug/%s/%s", kind, what);
-	return open(path, flags | O_CLOEXEC);
+static struct fault_path fault_path(unsigned int kind, const char *what)
+{
+	struct fault_path path;
+
+	snprintf(path.text, sizeof(path.text), "/sys/kernel/debug/%s/%s",
+		 kinds[kind], what);
+	return path;
 }
 
-static bool put_number(int fd, long number)
+static bool put_number(unsigned int kind, const char *what, long number)
 {
 	char text[16];
-	int length = snprintf(text, sizeof(text), "%ld", number);
 
-	return write(fd, text, length) == length;
+	snprintf(text, sizeof(text), "%ld", number);
+	return !write_text(fault_path(kind, what).text, text);
 }
 
-static long get_number(const char *kind, const char *what)
+static long get_number(unsigned int kind, const char *what)
 {
-	int fd = open_fault(kind, what, O_RDONLY);
-	char text[16] = "";
-
-	if (read(fd, text, sizeof(text) - 1) <= 0)
-		abort();
-	close(fd);
-	return strtol(text, NULL, 10);
+	return read_number(fault_path(kind, what).text, "");
 }
 
 /* Second faults, of threads that say so, as often as "times" says. */
 static bool prepare_second(FIXTURE_DATA(faults) *self)
 {
 	unsigned int i;
-	char path[64];
 
 	for (i = 0; i < COUNT_OF(kinds); i++) {
-		self->spaces[i] = open_fault(kinds[i], "space", O_WRONLY);
-		self->times[i] = open_fault(kinds[i], "times", O_WRONLY);
-		if (!put_number(self->times[i], 0))
-			return false;
-		snprintf(path, sizeof(path), "/sys/kernel/debug/%s/task-filter",
-			 kinds[i]);
-		if (write_text(path, "1"))
-			return false;
-		snprintf(path, sizeof(path), "/sys/kernel/debug/%s/probability",
-			 kinds[i]);
-		if (write_text(path, "100"))
+		if (!put_number(i, "task-filter", 1) ||
+		    !put_number(i, "probability", 100))
 			return false;
 	}
 	self->make_it_fail = open("/proc/thread-self/make-it-fail", O_RDWR);
@@ -228,14 +218,27 @@ static long long memory_stat(const char *key)
 	return read_number(CGROUP "/memory.stat", key);
 }
 
+/* Each CPU keeps some pages until it puts them on lists for reclaim: have it. */
+static void list_pages(void)
+{
+	void *page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS,
+			  -1, 0);
+
+	if (syscall(SYS_mbind, page, 4096, MPOL_DEFAULT, NULL, 0, MPOL_MF_MOVE))
+		abort();
+	munmap(page, 4096);
+}
+
 /*
  * Of regions, and of what is left of them: a page that somebody still holds when
  * its file is gone is no shared memory any more, but on a list for reclaim, as
- * pages of processes are. Dropping caches puts on lists what is about to be.
+ * pages of processes are.
  */
 static long long charged_bytes(void)
 {
-	write_text("/proc/sys/vm/drop_caches", "1");
+	list_pages();
+	/* Reading this sums up what each CPU has counted for itself. */
+	read_number(CGROUP "/cpu.stat", "");
 	return memory_stat("inactive_anon ") + memory_stat("active_anon ") +
 	       memory_stat("unevictable ") - memory_stat("anon ");
 }
@@ -349,9 +352,6 @@ FIXTURE_SETUP(faults)
 	ASSERT_TRUE(self->words && self->other_memory && self->offsets &&
 		    self->operands && self->results && self->ops);
 	self->before = get_state(self->device);
-	/* Until what was charged just now is told. */
-	charged_bytes();
-	sleep(3);
 	self->charged_before = charged_bytes();
 }
 
@@ -368,70 +368,73 @@ FIXTURE_TEARDOWN(faults)
 	EXPECT_EQ(0, rmdir(CGROUP));
 }
 
+/* How many places of a kind may fail: the first, and one more of those it is to. */
+static long times_of(FIXTURE_DATA(faults) *self, unsigned int kind)
+{
+	return kind == self->kind && kind == self->first_kind ? 2 : 1;
+}
+
 /* Have what comes fail at the @nth place where it can, and at a second one. */
 static void begin_fault(FIXTURE_DATA(faults) *self)
 {
-	/* Having it fail is such a place as well. */
-	unsigned int nth = self->nth + self->in_pairs;
+	unsigned int i;
 
-	/* The first one takes from the times of its kind, too. */
-	if (self->in_pairs &&
-	    (!put_number(self->spaces[self->kind], self->space) ||
-	     !put_number(self->times[self->kind],
-			 self->space == ALL_SPACE || self->first_is_of_kind ?
-				 2 : 1)))
-		abort();
-	set_fault(self->fail_nth, nth);
+	for (i = 0; i < COUNT_OF(kinds); i++) {
+		if (!put_number(i, "space",
+				i == self->kind ? self->space : ALL_SPACE) ||
+		    !put_number(i, "times", times_of(self, i)))
+			abort();
+	}
+	/* Having a second one fail is such a place as well. */
+	set_fault(self->fail_nth, self->nth + self->in_pairs);
 	if (self->in_pairs && pwrite(self->make_it_fail, "1", 1, 0) != 1)
 		abort();
+}
+
+/* None from here on; how many failed only in saying so. */
+static unsigned int stop_faults(FIXTURE_DATA(faults) *self)
+{
+	unsigned int late = 0;
+
+	while (self->in_pairs && pwrite(self->make_it_fail, "0", 1, 0) != 1)
+		late++;
+	return late + !clear_fault(self->fail_nth);
+}
+
+/* How many failed since begin_fault(). */
+static unsigned int count_faults(FIXTURE_DATA(faults) *self)
+{
+	unsigned int first_kind = self->kind, count = 0, i;
+
+	for (i = 0; i < COUNT_OF(kinds); i++) {
+		long failed = times_of(self, i) - get_number(i, "times");
+
+		count += failed;
+		if (failed && i != self->kind)
+			first_kind = i;
+	}
+	if (count)
+		self->first_kind = first_kind;
+	return count;
+}
+
+/* Find out what failed; @ret is what came of it. */
+static int end_fault(FIXTURE_DATA(faults) *self, int ret)
+{
+	unsigned int late = stop_faults(self);
+
+	self->injected = count_faults(self) - late;
+	self->left = get_number(self->kind, "space");
+	self->injected_count += self->injected > 0;
+	self->pair_count += self->injected > 1;
+	self->failed_count += self->injected && ret < 0;
+	return ret;
 }
 
 /* Whether it is a call with the first fault alone, which comes before others. */
 static bool is_first_with(FIXTURE_DATA(faults) *self)
 {
 	return !self->in_pairs || (!self->kind && self->space == ALL_SPACE);
-}
-
-/* No second fault from here on; whether it would have been the next. */
-static bool end_second(FIXTURE_DATA(faults) *self)
-{
-	bool late = false;
-
-	while (self->in_pairs && pwrite(self->make_it_fail, "0", 1, 0) != 1)
-		late = true;
-	return late;
-}
-
-static void find_second(FIXTURE_DATA(faults) *self, bool late)
-{
-	long times = get_number(kinds[self->kind], "times");
-
-	self->left = get_number(kinds[self->kind], "space");
-	if (self->space == ALL_SPACE)
-		self->first_is_of_kind = times == 1;
-	else
-		self->injected_twice = !times && !late;
-	put_number(self->times[self->kind], 0);
-}
-
-/* Find out whether it did; @ret is what came of it. */
-static int end_fault(FIXTURE_DATA(faults) *self, int ret)
-{
-	bool late = end_second(self);
-	char text[16] = "";
-
-	/* Reading it is such a place as well: then nothing before has failed. */
-	self->injected = pread(self->fail_nth, text, sizeof(text) - 1, 0) > 0 &&
-			 text[0] == '0' && !(late && is_first_with(self));
-	clear_fault(self->fail_nth);
-
-	self->injected_twice = false;
-	if (self->in_pairs)
-		find_second(self, late);
-	self->injected_count += self->injected;
-	self->pair_count += self->injected_twice;
-	self->failed_count += self->injected && ret < 0;
-	return ret;
 }
 
 /* What is to fail in the next call, unless no first one is left. */
@@ -476,7 +479,7 @@ static bool is_clean(FIXTURE_DATA(faults) *self, int ret)
 		return true;
 	printf("# fault %u%s%s: %s\n", self->nth,
 	       self->injected ? "" : ", which was none",
-	       self->injected_twice ? ", and a second" : "", strerror(-ret));
+	       self->injected > 1 ? ", and a second" : "", strerror(-ret));
 	return false;
 }
 
@@ -509,7 +512,7 @@ static bool try_create(FIXTURE_DATA(faults) *self, const char *name,
 		return false;
 	/* Of two faults the second may be that it can't be told. */
 	if (ret == -ENOMEM && args.limit != SHATOMIC_LIMIT_MEMORY &&
-	    !(self->injected_twice && args.limit == UNTOUCHED)) {
+	    !(self->injected > 1 && args.limit == UNTOUCHED)) {
 		printf("# fault %u: limit %u\n", self->nth, args.limit);
 		return false;
 	}
@@ -761,27 +764,34 @@ static struct shatomic_ioc_batch fill(FIXTURE_DATA(faults) *self,
 	};
 }
 
-/* Whether as many rows ran as the batch tells. */
+/* Whether as many rows ran as may have. */
+static bool is_right_number(FIXTURE_DATA(faults) *self,
+			    const struct shatomic_ioc_batch *batch, int ret)
+{
+	uint64_t rows = self->words[0];
+
+	if (batch->rows_done != UNTOUCHED)
+		return rows == batch->rows_done &&
+		       (ret || rows == batch->rows) &&
+		       (ret != -ENOMEM ||
+			(!rows && batch->limit == SHATOMIC_LIMIT_MEMORY));
+	/* It could not be told: the second fault, after one in the middle ... */
+	if (self->injected > 1)
+		return ret < 0 && rows <= batch->rows;
+	/* ... or the only one, when all was well before, or nothing done. */
+	return ret == -EFAULT && (!rows || rows == batch->rows);
+}
+
 static bool is_told(FIXTURE_DATA(faults) *self,
 		    const struct shatomic_ioc_batch *batch, int ret)
 {
-	uint64_t done = batch->rows_done;
-
-	/*
-	 * It could not be told: then all was well before, or nothing done, or it is
-	 * the second fault, after one in the middle.
-	 */
-	if (done == UNTOUCHED && self->injected_twice)
-		return ret < 0 && self->words[0] <= batch->rows;
-	if (done == UNTOUCHED)
-		return ret == -EFAULT && (self->words[0] == batch->rows ||
-					  !self->words[0]);
-	if (self->words[0] == done && (ret || done == batch->rows) &&
-	    (ret != -ENOMEM || (!done && batch->limit == SHATOMIC_LIMIT_MEMORY)))
+	if (is_right_number(self, batch, ret))
 		return true;
-	printf("# fault %u: %llu rows ran, %llu it tells; limit %u; %s\n",
-	       self->nth, (unsigned long long)self->words[0],
-	       (unsigned long long)done, batch->limit, strerror(-ret));
+	printf("# fault %u%s: %llu rows ran, %llu it tells; limit %u; %s\n",
+	       self->nth, self->injected > 1 ? ", and a second" : "",
+	       (unsigned long long)self->words[0],
+	       (unsigned long long)batch->rows_done, batch->limit,
+	       strerror(-ret));
 	return false;
 }
 
