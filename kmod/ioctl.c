@@ -183,7 +183,7 @@ static int run_create(struct call *call)
 	create->limit = SHATOMIC_LIMIT_NONE;
 	create->fd = -1;
 	ret = create_region(call, create);
-	/* Not for the region itself, but for a file, a descriptor, a name. */
+	/* For whatever it was: pages, a file, a descriptor, a name. */
 	if (ret == -ENOMEM && create->limit == SHATOMIC_LIMIT_NONE)
 		create->limit = SHATOMIC_LIMIT_MEMORY;
 	return ret;

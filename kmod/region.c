@@ -171,7 +171,6 @@ static struct shatomic_region *region_alloc(const struct shatomic_ioc_create *cr
 	struct shatomic_region *region;
 	int ret;
 
-	*limit = SHATOMIC_LIMIT_MEMORY;
 	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
 	if (!region)
 		return ERR_PTR(-ENOMEM);
@@ -207,7 +206,7 @@ static int check_huge(const struct shatomic_region *region)
 /**
  * shatomic_region_create() - Create a region
  * @create: What the caller asked for, checked.
- * @limit: [out] On -EPERM and -ENOMEM, which limit.
+ * @limit: [in,out] SHATOMIC_LIMIT_NONE; the limit that refused it, if one did.
  *
  * Return: Its first file, or an error pointer.
  */
@@ -223,7 +222,6 @@ struct file *shatomic_region_create(const struct shatomic_ioc_create *create,
 	if (IS_ERR(region))
 		return ERR_CAST(region);
 
-	*limit = SHATOMIC_LIMIT_MEMORY;
 	snprintf(label, sizeof(label), "shatomic:%s", region->name);
 	file = shatomic_memory_file(label, region->size);
 	if (IS_ERR(file)) {
@@ -245,7 +243,6 @@ struct file *shatomic_region_create(const struct shatomic_ioc_create *create,
 	file_inode(file)->i_fop = &region_fops;
 	shatomic_stats_add(region);
 	trace_shatomic_region_create(region);
-	*limit = SHATOMIC_LIMIT_NONE;
 
 	/* As every later one, the first descriptor is an opened file. */
 	opened = dentry_open(&file->f_path, O_RDWR | O_LARGEFILE,
