@@ -13,6 +13,7 @@
  * see tests/vm/guest. TAP, with figures as comments.
  */
 #include "common.h"
+#include "cpus.h"
 #include "tap.h"
 #include "torture_journal.h"
 
@@ -78,7 +79,6 @@ struct shared {
 
 static struct shared *shared;
 static struct statuses *statuses;
-static int cpus_lock;
 /* One end gives, the other takes: descriptors of the shared regions. */
 static int post[2];
 
@@ -414,19 +414,6 @@ static void kill_somebody(void)
 		count(&shared->figures.kills);
 }
 
-/*
- * Linux 6.1 looks at what io_uring has not made yet when a CPU comes or goes while
- * a process makes its first ring, and dies of it. A lock that ends with its
- * process, of those who make one on one side and of who switches CPUs on the
- * other.
- */
-static bool lock_cpus(short type)
-{
-	struct flock lock = { .l_type = type, .l_whence = SEEK_SET };
-
-	return !fcntl(cpus_lock, F_SETLKW, &lock);
-}
-
 static void live(struct life *life, struct shatomic_region *const *regions);
 
 /* The child has a life of its own, with the same regions. */
@@ -532,19 +519,6 @@ static void live(struct life *life, struct shatomic_region *const *regions)
 /*
  * What goes on around them.
  */
-
-static int switch_cpu(unsigned int cpu, const char *text)
-{
-	char path[64];
-	int err;
-
-	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%u/online",
-		 cpu);
-	lock_cpus(F_WRLCK);
-	err = write_text(path, text);
-	lock_cpus(F_UNLCK);
-	return err;
-}
 
 /*
  * A batch that has lost a CPU ends before that CPU is back, which its worker goes
@@ -935,8 +909,7 @@ static bool set_up(void)
 		return false;
 	}
 	mkdir(CGROUP, 0755);
-	cpus_lock = memfd_create("cpus", MFD_CLOEXEC);
-	return cpus_lock >= 0 &&
+	return prepare_cpus() &&
 	       !write_text(CGROUP "/memory.max", "134217728") &&
 	       !socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, post);
 }

@@ -153,6 +153,7 @@ struct world {
 /* world.c */
 #define WINDOW_BYTES (4UL << 20)
 bool world_prepare_machine(void);
+void world_switch_cpu(unsigned int cpu);
 bool world_set_up(struct world *world, unsigned int number, uint64_t *calls);
 void world_reset(struct world *world);
 bool world_has_rings(struct world *world);

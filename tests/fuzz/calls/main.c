@@ -244,8 +244,7 @@ static void look_around(unsigned int second)
 		write_text(TRACING "trace", "");
 		break;
 	case 20:
-		write_text("/sys/devices/system/cpu/cpu1/online", "0");
-		write_text("/sys/devices/system/cpu/cpu1/online", "1");
+		world_switch_cpu(1);
 		break;
 	}
 }

@@ -5,6 +5,7 @@
  */
 #include "calls.h"
 
+#include "../../cpus.h"
 #include "../../fault_injection.h"
 
 #include <pthread.h>
@@ -71,7 +72,14 @@ bool world_prepare_machine(void)
 	setrlimit(RLIMIT_CORE, &core);
 	signal(SIGPIPE, SIG_IGN);
 	set_parameters();
-	return prepare_faults() && !chmod(DEVICE, 0666);
+	return prepare_faults() && prepare_cpus() && !chmod(DEVICE, 0666);
+}
+
+/* Have a CPU go off and come back. */
+void world_switch_cpu(unsigned int cpu)
+{
+	switch_cpu(cpu, "0");
+	switch_cpu(cpu, "1");
 }
 
 /* The memory for columns and structures, and a second look that only reads. */
@@ -154,13 +162,20 @@ static bool make_ring(struct io_uring *ring, unsigned int flags)
 	return !io_uring_queue_init(8, ring, flags);
 }
 
+static bool make_rings(struct world *world)
+{
+	bool made = lock_cpus(F_RDLCK) && make_ring(&world->rings[0], 0) &&
+		    make_ring(&world->rings[1], IORING_SETUP_IOPOLL);
+
+	lock_cpus(F_UNLCK);
+	return made;
+}
+
 /* Children have their own, once they want some. */
 bool world_has_rings(struct world *world)
 {
 	if (!world->has_rings)
-		world->has_rings = make_ring(&world->rings[0], 0) &&
-				   make_ring(&world->rings[1],
-					     IORING_SETUP_IOPOLL);
+		world->has_rings = make_rings(world);
 	return world->has_rings;
 }
 
