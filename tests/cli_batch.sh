@@ -5,6 +5,7 @@
 # (SHATOMIC_BACKEND).
 # shellcheck source=tests/tap.sh
 . "${0%/*}/tap.sh"
+needs shatomic
 
 name=cli-batch-$$
 other=cli-batch-other-$$

@@ -5,6 +5,7 @@
 # environment (SHATOMIC_BACKEND).
 # shellcheck source=tests/tap.sh
 . "${0%/*}/tap.sh"
+needs shatomic
 
 device=/dev/shatomic
 sysctl=/proc/sys/kernel/io_uring_disabled

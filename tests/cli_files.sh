@@ -4,6 +4,7 @@
 # --from. The backend is that of the environment (SHATOMIC_BACKEND).
 # shellcheck source=tests/tap.sh
 . "${0%/*}/tap.sh"
+needs shatomic
 
 name=cli-files-$$
 other=cli-files-other-$$

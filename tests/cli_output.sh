@@ -4,6 +4,7 @@
 # The backend is that of the environment (SHATOMIC_BACKEND).
 # shellcheck source=tests/tap.sh
 . "${0%/*}/tap.sh"
+needs shatomic
 
 name=cli-output-$$
 large=cli-output-large-$$

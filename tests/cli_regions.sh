@@ -4,6 +4,7 @@
 # what it refuses. The backend is that of the environment (SHATOMIC_BACKEND).
 # shellcheck source=tests/tap.sh
 . "${0%/*}/tap.sh"
+needs shatomic
 
 name=cli-regions-$$
 other=cli-regions-other-$$

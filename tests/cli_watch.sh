@@ -4,6 +4,7 @@
 # is that of the environment (SHATOMIC_BACKEND).
 # shellcheck source=tests/tap.sh
 . "${0%/*}/tap.sh"
+needs shatomic
 
 name=cli-watch-$$
 trap 'shatomic rm "$name" 2>/dev/null; rm -rf "$tap_dir"' EXIT

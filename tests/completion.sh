@@ -4,6 +4,7 @@
 # that of the environment (SHATOMIC_BACKEND).
 # shellcheck source=tests/tap.sh
 . "${0%/*}/tap.sh"
+needs shatomic
 
 here=$(cd "${0%/*}" && pwd)
 dir=$here/../build/completion

@@ -5,6 +5,7 @@
 # environment (SHATOMIC_BACKEND).
 # shellcheck source=tests/tap.sh
 . "${0%/*}/tap.sh"
+needs shatomic
 
 texts=/data
 [ -d "$texts" ] || texts=/usr/share/common-licenses

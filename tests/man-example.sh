@@ -4,6 +4,7 @@
 # keeps them from one run to the next.
 # shellcheck source=tests/tap.sh
 . "${0%/*}/tap.sh"
+needs shatomic
 
 : "${MAN_EXAMPLE:=$(cd "${0%/*}" && pwd)/man-example}"
 cd "$tap_dir" || exit

@@ -19,6 +19,13 @@ check() {
 	fi
 }
 
+# needs PROGRAM: without it nothing here can be tested.
+needs() {
+	command -v "$1" >/dev/null && return
+	echo "Bail out! $1 is not in the PATH"
+	exit 1
+}
+
 # skip DESCRIPTION REASON: a test that can't be made here.
 skip() {
 	tap_count=$((tap_count + 1))

@@ -4,6 +4,7 @@
 # progress. The backend is that of the environment (SHATOMIC_BACKEND).
 # shellcheck source=tests/tap.sh
 . "${0%/*}/tap.sh"
+needs shatomic
 
 name=terminal-$$
 escape=$(printf '\033')

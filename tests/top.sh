@@ -4,6 +4,7 @@
 # and elsewhere, and what it says when something is missing. In a guest, as root.
 # shellcheck source=tests/tap.sh
 . "${0%/*}/tap.sh"
+needs shatomic
 
 name=top-test-$$
 other=top-test-other-$$

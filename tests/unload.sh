@@ -5,6 +5,7 @@
 # can be right.
 # shellcheck source=tests/tap.sh
 . "${0%/*}/tap.sh"
+needs shatomic
 
 module=/shatomic.ko
 
