@@ -180,34 +180,38 @@ not_as_root() {
 	fi
 }
 
-# A reader that never ends keeps its worker at work while another is killed.
+children_of() {
+	awk -v parent="$1" '$4 == parent { print $1 }' /proc/[0-9]*/stat 2>/dev/null
+}
+
+# What they read last never ends, so both workers are there when one is killed.
 killed_worker_is_told() {
 	mkfifo "$tap_dir/fifo"
-	sleep 60 >"$tap_dir/fifo" &
-	writer=$!
-	shatomic count --jobs 2 "$tap_dir/fifo" "$tap_dir/in/text" \
-		2>"$tap_dir/error" >"$tap_dir/out" &
+	# For both, since an end alone would wait for the other, which may not come.
+	exec 3<>"$tap_dir/fifo"
+	shatomic count --jobs 2 "$tap_dir/in/text" "$tap_dir/fifo" "$tap_dir/fifo" \
+		2>"$tap_dir/error" >"$tap_dir/out" 3>&- &
 	counter=$!
-	victim=
-	while [ -z "$victim" ]; do
-		sleep 1
-		kill -0 "$counter" || return
-		victim=$(awk -v parent="$counter" '$4 == parent { print $1; exit }' /proc/[0-9]*/stat 2>/dev/null)
+	set --
+	while [ $# -lt 2 ]; do
+		sleep 0.1
+		kill -0 "$counter" || {
+			cat "$tap_dir/error"
+			return 1
+		}
+		# Words by design.
+		# shellcheck disable=SC2046
+		set -- $(children_of "$counter")
 	done
-	kill -9 "$victim"
+	kill -9 "$1"
 	wait "$counter"
 	counter_status=$?
-	kill "$writer"
-	rm "$tap_dir/fifo"
+	exec 3>&-
 	cat "$tap_dir/error"
 	[ "$counter_status" -eq 2 ] &&
 		grep -q "killed by signal 9" "$tap_dir/error" &&
 		[ ! -s "$tap_dir/out" ] &&
-		no_process_of "$counter"
-}
-
-no_process_of() {
-	! awk -v parent="$1" '$4 == parent { found = 1 } END { exit !found }' /proc/[0-9]*/stat 2>/dev/null
+		! kill -0 "$2" 2>/dev/null
 }
 
 for jobs in 1 2 4 8; do
