@@ -53,13 +53,15 @@ prints() {
 	return 1
 }
 
-# refuses TEXT COMMAND...: whether it exits with 2 and its error has TEXT.
+# refuses TEXT COMMAND...: whether it exits with 2 and its error has TEXT. What it
+# has written is then in tap-error and tap-printed.
 refuses() {
 	tap_text=$1
 	shift
-	status 2 "$@" 2>"$tap_dir/tap-error" >/dev/null || return
-	grep -qF -- "$tap_text" "$tap_dir/tap-error" && return
-	echo "the error has no '$tap_text':"
+	tap_status=0
+	"$@" 2>"$tap_dir/tap-error" >"$tap_dir/tap-printed" || tap_status=$?
+	[ "$tap_status" -eq 2 ] && grep -qF -- "$tap_text" "$tap_dir/tap-error" && return
+	echo "exit status $tap_status instead of 2, or no '$tap_text' in the error:"
 	cat "$tap_dir/tap-error"
 	return 1
 }
