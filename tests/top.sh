@@ -116,6 +116,27 @@ has_not() {
 	! grep -qF -- "$wanted" "$page"
 }
 
+# A shell in which it is stopped looks at the terminal and lets it go on: with the
+# second page at once, which is the last.
+gives_back_when_stopped() {
+	"$on_terminal" "$(printf '\032')" sh -c 'set -m
+		shatomic top -n 2 -d 3600
+		echo stopped
+		stty -a
+		fg' >"$page" || return
+	tr -d '\r' <"$page" | awk -v hide="[?25l" -v show="[?25h" '
+		index($0, hide) { hidden = 1 }
+		index($0, show) { hidden = 0 }
+		/stopped$/ { stopped = pages == 1 && !hidden }
+		stopped && pages == 1 {
+			for (i = 1; i <= NF; i++)
+				modes += $i == "icanon" || $i == "echo"
+		}
+		/ROWS\/S/ { pages++; painted = hidden }
+		END { exit !(stopped && modes == 2 && pages == 2 && painted && !hidden) }' ||
+		{ cat -v "$page"; return 1; }
+}
+
 escape=$(printf '\033')
 on_terminal=${0%/*}/on_terminal
 export TERM=linux
@@ -126,6 +147,11 @@ check "one that can't be painted" has_not "$escape" env TERM=dumb "$on_terminal"
 check "the key q ends it" "$on_terminal" q shatomic top -d 3600
 check "and so does a signal" "$on_terminal" "$(printf '\003')" shatomic top -d 3600
 check "by which the terminal comes back" has "${escape}[?25h" "$on_terminal" "$(printf '\034')" shatomic top -d 3600
+check "stopped, it gives the terminal back, and takes it to go on" gives_back_when_stopped
+# shellcheck disable=SC2016
+check "told to go on, it paints at once" "$on_terminal" "" sh -c 'shatomic top -n 2 -d 3600 &
+	while kill -CONT $! 2>/dev/null; do sleep 0.1; done
+	wait $!'
 
 echo N >"$counting"
 check "that nothing is counted" has "echo Y >$counting" shatomic top -n 1

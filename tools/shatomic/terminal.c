@@ -19,11 +19,18 @@ static struct termios before;
 static bool taken;
 static sigset_t signals_before;
 static volatile sig_atomic_t ending;
+static volatile sig_atomic_t stopping;
 
 static void on_end(int number)
 {
 	(void)number;
 	ending = 1;
+}
+
+static void on_stop(int number)
+{
+	(void)number;
+	stopping = 1;
 }
 
 static void on_change(int number)
@@ -66,6 +73,16 @@ static void catch(int number, void (*handler)(int))
 	sigaction(number, &action, NULL);
 }
 
+/* Who has no job control ignores stops, and so do we. */
+static void catch_stop(void)
+{
+	struct sigaction action;
+
+	sigaction(SIGTSTP, NULL, &action);
+	if (action.sa_handler != SIG_IGN)
+		catch(SIGTSTP, on_stop);
+}
+
 void terminal_begin(void)
 {
 	sigset_t caught;
@@ -79,13 +96,17 @@ void terminal_begin(void)
 	sigaddset(&caught, SIGTERM);
 	sigaddset(&caught, SIGHUP);
 	sigaddset(&caught, SIGWINCH);
+	sigaddset(&caught, SIGTSTP);
+	sigaddset(&caught, SIGCONT);
 	sigprocmask(SIG_BLOCK, &caught, &signals_before);
 	catch(SIGINT, on_end);
 	catch(SIGQUIT, on_end);
 	catch(SIGTERM, on_end);
 	catch(SIGHUP, on_end);
 	catch(SIGWINCH, on_change);
-	fputs("\033[?25l\033[2J", stdout);
+	catch(SIGCONT, on_change);
+	catch_stop();
+	fputs("\033[2J", stdout);
 }
 
 void terminal_size(unsigned int *lines, unsigned int *columns)
@@ -104,9 +125,9 @@ void terminal_size(unsigned int *lines, unsigned int *columns)
 
 void terminal_home(void)
 {
-	/* Again each time: a shell that we were stopped in has undone it. */
+	/* Again each time: while we were stopped it was a shell's. */
 	take_keys();
-	fputs("\033[H", stdout);
+	fputs("\033[?25l\033[H", stdout);
 }
 
 void terminal_end_line(void)
@@ -117,6 +138,22 @@ void terminal_end_line(void)
 void terminal_end_page(void)
 {
 	fputs("\033[J", stdout);
+}
+
+/* Stop as we would have; who paints next takes the terminal again. */
+static void stop(void)
+{
+	sigset_t blocked;
+
+	stopping = 0;
+	putchar('\n');
+	give_back();
+	catch(SIGTSTP, SIG_DFL);
+	raise(SIGTSTP);
+	/* It comes now, and so does what has us go on. */
+	sigprocmask(SIG_SETMASK, &signals_before, &blocked);
+	sigprocmask(SIG_SETMASK, &blocked, NULL);
+	catch(SIGTSTP, on_stop);
 }
 
 bool terminal_wait(double seconds)
@@ -130,6 +167,8 @@ bool terminal_wait(double seconds)
 	int got = ppoll(&keys, 1, &most, &signals_before);
 	char key;
 
+	if (stopping)
+		stop();
 	if (ending)
 		return false;
 	if (got <= 0)

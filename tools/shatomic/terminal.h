@@ -12,7 +12,10 @@
 /* Whether standard output is one that can be painted on. */
 bool terminal_is_there(void);
 
-/* Take it; it is given back at the end of the process, by signals too. */
+/*
+ * Take it; it is given back at the end of the process, by signals too, and while
+ * that is stopped.
+ */
 void terminal_begin(void);
 
 /* How many lines and columns it has. */
@@ -27,8 +30,9 @@ void terminal_end_line(void);
 void terminal_end_page(void);
 
 /*
- * Wait so many seconds, or until a key is hit or the terminal's size has
- * changed. False when it is time to end: by the key q or a signal.
+ * Wait so many seconds, or until a key is hit, the terminal's size has changed,
+ * or the process goes on after a stop. False when it is time to end: by the key q
+ * or a signal.
  */
 bool terminal_wait(double seconds);
 
