@@ -9,9 +9,21 @@ needs shatomic
 name=cli-watch-$$
 trap 'shatomic rm "$name" 2>/dev/null; rm -rf "$tap_dir"' EXIT
 
+# Whether /proc tells what a process sleeps on: as we do, until what looks ends.
+tells_sleep() {
+	for attempt in 1 2 3 4 5 6 7 8 9 10; do
+		sh -c "sleep 0.1; grep -q wait /proc/$$/wchan" && return
+	done
+	return 1
+}
+
+# In fifths of a second; where it is not told, a process is given two seconds.
+most_attempts=10
+tells_sleep && most_attempts=300
+
 # Until the process with an ID sleeps on a futex, as far as /proc tells that.
 await_sleep() {
-	for attempt in 1 2 3 4 5 6 7 8 9 10; do
+	for attempt in $(seq "$most_attempts"); do
 		grep -q futex "/proc/$1/wchan" && return
 		sleep 0.2
 	done
@@ -20,7 +32,7 @@ await_sleep() {
 
 # Whether it ends, far sooner than it would by itself, and well.
 ends() {
-	for attempt in 1 2 3 4 5 6 7 8 9 10; do
+	for attempt in $(seq 120); do
 		kill -0 "$1" 2>/dev/null || break
 		sleep 0.5
 	done

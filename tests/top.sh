@@ -50,11 +50,11 @@ add() {
 
 # Whether a page comes that has rates of the region that is busy, and it first.
 rates_are_shown() {
-	shatomic top --delay 1 --iterations 20 | awk -v name="$other" '
+	shatomic top --delay 1 --iterations 300 | awk -v name="$other" '
 		/ROWS\/S/ { getline; if ($1 == name && $2 > 0 && $3 > 0) found = 1 }
 		/^rows/ { total = $3 + 0 }
 		/^fetch_and_umin/ { op = $3 + 0 }
-		found && total > 0 && op > 0 { seen = 1 }
+		found && total > 0 && op > 0 { seen = 1; exit }
 		END { exit !seen }'
 }
 
