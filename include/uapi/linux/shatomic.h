@@ -175,7 +175,7 @@ enum shatomic_row_status {
  * @SHATOMIC_FIELD_FLAGS: flags
  * @SHATOMIC_FIELD_OP: op, or the row's entry in ops
  * @SHATOMIC_FIELD_WIDTH: width, or the row's entry in widths
- * @SHATOMIC_FIELD_PARALLELISM: parallelism
+ * @SHATOMIC_FIELD_PARALLELISM: parallelism; not reported, as no value is wrong
  * @SHATOMIC_FIELD_ROWS: rows
  * @SHATOMIC_FIELD_OFFSETS: offsets
  * @SHATOMIC_FIELD_OPERANDS: operands
