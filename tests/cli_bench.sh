@@ -46,12 +46,20 @@ plots() {
 	fi
 }
 
+# Whether or not there is a gnuplot, whose picture must not stand in for them.
+keeps_figures() {
+	status 2 bench --json --plot "$tap_dir/none/plot.svg" >"$tap_dir/json" || return
+	[ "$(grep -c '"batch_ratio": [0-9.]*,$' "$tap_dir/json")" -eq 5 ] &&
+		! grep '<' "$tap_dir/json"
+}
+
 check "each pattern is measured" measures
 check "by many CPUs" measures --parallelism 0
 check "in any order" measures --unordered
 check "the kernel is compared with this process" local_is_told
 check "JSON" has_json
 check "a picture" plots
+check "figures without the picture that can't be drawn" keeps_figures
 check "another kind of picture is refused" refuses "neither .svg nor .png" bench --plot "$tap_dir/plot.gif"
 check "a size that is no power of two is refused" refuses "power of two" shatomic bench --size 12K
 check "no rows are refused" refuses "--rows" shatomic bench --rows 0

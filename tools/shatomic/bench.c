@@ -340,7 +340,8 @@ static void print_data(FILE *gnuplot, struct json_object *results)
 static void plot(const char *path, struct json_object *results, bool with_local)
 {
 	const char *terminal = terminal_for(path);
-	FILE *gnuplot = popen("gnuplot", "w");
+	/* When it can't open the file it draws to its standard output. */
+	FILE *gnuplot = popen("gnuplot >/dev/null", "w");
 	int status;
 
 	if (!gnuplot)
@@ -421,10 +422,14 @@ int command_bench(int argc, char **argv)
 				      measure(&bench, patterns[i].pattern,
 					      patterns[i].name, with_local));
 	shatomic_close(bench.region);
-	if (arguments.plot)
-		plot(arguments.plot, results, with_local);
 	print_table(&arguments.output,
 		    with_local ? columns_with_local : columns, "results",
-		    results);
+		    json_object_get(results));
+	/* Before what may not work, as figures take long to get. */
+	if (tool_flush_stdout())
+		return TOOL_TROUBLE;
+	if (arguments.plot)
+		plot(arguments.plot, results, with_local);
+	json_object_put(results);
 	return TOOL_OK;
 }
