@@ -90,6 +90,11 @@ begins_cut() {
 		holds "$other" "$tap_dir/cut" && shatomic rm "$other"
 }
 
+refused_sync_makes_nothing() {
+	refuses "$name: offset $size lies outside" shatomic sync --offset "$size" "$name" "$tap_dir/unmade" &&
+		[ ! -e "$tap_dir/unmade" ]
+}
+
 check "create" shatomic create --size "$size" "$name"
 check "load" shatomic load "$name" "$bytes"
 check "dump has what was loaded" holds "$name" "$bytes"
@@ -115,6 +120,10 @@ check "a sync to standard output is refused" refuses "needs a file" shatomic syn
 check "a sync to nowhere is refused" refuses "No such file" shatomic sync "$name" "$tap_dir/none/file"
 check "a dump to nowhere is refused" refuses "$tap_dir/none" shatomic dump "$name" "$tap_dir/none/file"
 check "an offset outside is refused" refuses "outside" shatomic dump --offset 4M "$name" -
+check "the region's end is outside" refuses "$name: offset $size lies outside" shatomic dump --offset "$size" "$name" -
+check "for a dump to a file" refuses "$name: offset $size lies outside" shatomic dump --offset "$size" "$name" "$tap_dir/dumped"
+check "for a sync, which makes no file" refused_sync_makes_nothing
+check "for a load, of nothing too" refuses "$name: offset $size lies outside" shatomic load --offset "$size" "$name" /dev/null
 check "a length outside is refused" refuses "outside" shatomic sync --offset 1K --length "$size" "$name" "$tap_dir/synced"
 check "a file that is missing is refused" refuses "none: No such file" shatomic load "$name" "$tap_dir/none"
 check "a directory is refused" refuses "Is a directory" shatomic load "$name" "$tap_dir"

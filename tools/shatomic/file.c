@@ -109,8 +109,10 @@ static uint64_t find_length(const struct file_arguments *arguments,
 {
 	uint64_t size = shatomic_size(region);
 
-	if (arguments->offset > size ||
-	    arguments->length > size - arguments->offset)
+	if (arguments->offset >= size)
+		tool_die("%s: offset %" PRIu64 " lies outside the region (%" PRIu64 " bytes)",
+			 arguments->name, arguments->offset, size);
+	if (arguments->length > size - arguments->offset)
 		tool_die("%s: %" PRIu64 " bytes at offset %" PRIu64 " lie outside the region (%" PRIu64 " bytes)",
 			 arguments->name, arguments->length, arguments->offset,
 			 size);
