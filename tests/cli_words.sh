@@ -100,6 +100,8 @@ check "a word across two is refused" refuses "offset 6" shatomic get --width 3 "
 check "a count that gets there prints nothing" refuses "offset 6" shatomic get --width 3 --count 3 "$name" 0
 check "a bit outside is refused" refuses "bit 24" shatomic op --width 3 "$name" test_and_set_bit 0 24
 check "a missing mask is refused" refuses "MASK" shatomic op "$name" masked_get_and_set 0 1
+check "a peer that the operation has not is refused" refuses "get has no --peer" shatomic op --peer "$other" "$name" get 0
+check "its offset alone, too" refuses "get has no --peer-offset" shatomic op --peer-offset 0 "$name" get 0
 check "what was refused changed nothing" prints "255
 7" shatomic get --count 2 "$name" 0
 finish

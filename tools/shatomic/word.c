@@ -32,6 +32,7 @@ enum {
  * @wake: Whether to wake who waits for the word.
  * @count: How many words to get.
  * @peer: Name of the peer region, or NULL.
+ * @has_peer_offset: Whether @peer_offset was given.
  * @peer_offset: Offset in the peer region.
  * @positions: The positional arguments, as they were written.
  * @position_count: Number of @positions.
@@ -45,6 +46,7 @@ struct word_arguments {
 	bool wake;
 	uint64_t count;
 	const char *peer;
+	bool has_peer_offset;
 	uint64_t peer_offset;
 	const char *positions[MOST_POSITIONS];
 	int position_count;
@@ -81,6 +83,7 @@ static error_t parse_word(int key, char *text, struct argp_state *state)
 		arguments->peer = text;
 		return 0;
 	case KEY_PEER_OFFSET:
+		arguments->has_peer_offset = true;
 		arguments->peer_offset =
 			parse_bytes("--peer-offset", text);
 		return 0;
@@ -329,6 +332,8 @@ static void check_needs(const struct word_arguments *arguments, int needs)
 		tool_die("%s needs --peer", op);
 	if (arguments->peer && !(needs & SHATOMIC_NEEDS_PEER))
 		tool_die("%s has no --peer", op);
+	if (arguments->has_peer_offset && !(needs & SHATOMIC_NEEDS_PEER))
+		tool_die("%s has no --peer-offset", op);
 }
 
 /* The values of an operation, each where op_values has it. */
