@@ -173,6 +173,12 @@ check "not JSON" nothing_runs "line 2: not JSON" '{"offset":0,"operand":1}\n{"of
 check "more than an object" nothing_runs "line 1: not JSON" '{"offset":0,"operand":1} 2\n' --op set --json
 check "no object" nothing_runs "line 1: is no object" '[]\n' --op set --json
 check "no such member" nothing_runs "'ofset' is no column" '{"ofset":0}\n' --op set --json
+check "a member twice" nothing_runs "line 2: operand: is there twice" '{"offset":0,"operand":1}\n{"offset":0,"operand":1,"operand" : "2"}\n' --op set --json
+check "whatever each is" nothing_runs "offset: is there twice" '{"offset":null,"offset":0}\n' --op get --json
+check "a value is no name" nothing_runs "op: 'op'" '{"op":"op","offset":0}\n' --json
+check "nor what looks like one in it" nothing_runs "op: '\":\"offset" '{"op":"\\":\\"offset\\":","offset":0}\n' --json
+check "a name with a NUL" nothing_runs "x' is no column, as none has a backslash" '{"offset\\u0000x":0}\n' --op get --json
+check "a name in single quotes" nothing_runs "single quotes" "{'offset':0}\\n" --op get --json
 check "no integer" nothing_runs "operand: '1.5'" '{"offset":0,"operand":1.5}\n' --op set --json
 check "text with a NUL" nothing_runs "op: has a NUL" '{"op":"get\\u0000x","offset":0}\n' --json
 check "an integer of more than 64 bits" nothing_runs "operand: is not a number that fits" '{"offset":0,"operand":18446744073709551616}\n' --op set --json

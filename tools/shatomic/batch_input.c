@@ -209,6 +209,53 @@ static bool is_exact(const struct batch_input *input, const char *number)
 	return fields <= count_number(input->text, number);
 }
 
+/* What follows the string that @text begins with. */
+static const char *skip_string(const char *text)
+{
+	while (*++text != '"')
+		text += *text == '\\';
+	return text + 1;
+}
+
+/* Note which column @text names, whose first @length bytes are the name. */
+static void check_name(struct batch_input *input, const char *text,
+		       size_t length, bool named[BATCH_COLUMNS])
+{
+	if (memchr(text, '\\', length))
+		batch_input_wrong(input, "'%.*s' is no column, as none has a backslash",
+				  (int)(length < 40 ? length : 40), text);
+	for (unsigned int column = 0; column < BATCH_COLUMNS; column++) {
+		const char *name = batch_column_names[column];
+
+		if (strncmp(name, text, length) || name[length])
+			continue;
+		if (named[column])
+			batch_input_wrong(input, "%s: is there twice", name);
+		named[column] = true;
+	}
+}
+
+/*
+ * What json-c does not tell of: it keeps the last of several members of a name,
+ * ends a name at a NUL, and takes one in single quotes.
+ */
+static void check_names(struct batch_input *input)
+{
+	bool named[BATCH_COLUMNS] = { false };
+	const char *text = input->text, *end;
+
+	for (;; text = end) {
+		text += strcspn(text, "\"'");
+		if (*text != '"')
+			break;
+		end = skip_string(text);
+		if (end[strspn(end, " \t\r\n")] == ':')
+			check_name(input, text + 1, end - text - 2, named);
+	}
+	if (*text)
+		batch_input_wrong(input, "not JSON: a name in single quotes");
+}
+
 static void take_member(struct batch_input *input, const char *key,
 			struct json_object *value)
 {
@@ -263,6 +310,7 @@ static void parse_json_row(struct batch_input *input, size_t length)
 		batch_input_wrong(input, "is no object");
 		return;
 	}
+	check_names(input);
 	take_members(input);
 }
 
