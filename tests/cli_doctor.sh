@@ -93,10 +93,32 @@ switched_off() {
 		"$tap_dir/disabled" "$sysctl" "$without_uring" "$@"
 }
 
+# with_backend NAME: in the environment, where there is none without.
+with_backend() {
+	SHATOMIC_BACKEND=$1 shatomic doctor
+}
+
+without_backend() {
+	(unset SHATOMIC_BACKEND; shatomic doctor)
+}
+
+# The environment then chooses nothing.
+option_counts() {
+	SHATOMIC_BACKEND=frob shatomic doctor --backend memfd >"$tap_dir/doctor"
+	! grep environment "$tap_dir/doctor"
+}
+
 chmod 755 "$tap_dir"
 cp "$(command -v shatomic)" "$tap_dir/shatomic"
 
 check "what is not well has a remedy and tells by the exit status" is_consistent
+check "a backend in the environment" says environment ok "SHATOMIC_BACKEND is memfd" with_backend memfd
+check "none there" says environment ok "no SHATOMIC_BACKEND" without_backend
+check "one that there is not" says environment no "'frob', not device or memfd" with_backend frob
+check "and what to do about it" says environment no "remedy: .*unset" with_backend frob
+check "is told by the exit status" status 1 with_backend frob
+check "an empty one is none, either" says environment no "''" with_backend ""
+check "but what it is does not matter with --backend" option_counts
 check "the memfd backend needs no module" only_memfd
 check "io_uring that is forbidden" says io_uring no "seccomp.*" "$without_uring" shatomic doctor
 check "is told by the exit status" status 1 "$without_uring" shatomic doctor

@@ -15,12 +15,41 @@
 /* Which backends a check is about. */
 #define ON_DEVICE (1U << SHATOMIC_BACKEND_DEVICE)
 #define ON_MEMFD (1U << SHATOMIC_BACKEND_MEMFD)
+/* About which backend is taken when --backend does not say. */
+#define ON_AUTO (1U << SHATOMIC_BACKEND_AUTO)
+
+/* What a value of SHATOMIC_BACKEND, or NULL, leaves: 0 when it is no backend. */
+static unsigned int backends_by_environment(const char *value)
+{
+	if (!value)
+		return ON_DEVICE | ON_MEMFD;
+	if (!strcmp(value, "device"))
+		return ON_DEVICE;
+	return strcmp(value, "memfd") ? 0 : ON_MEMFD;
+}
+
+static void check_environment(struct finding *finding, uint64_t size)
+{
+	const char *value = getenv("SHATOMIC_BACKEND");
+
+	(void)size;
+	if (!value) {
+		find(finding, FINDING_OK, "no SHATOMIC_BACKEND: device where there is one, else memfd");
+	} else if (backends_by_environment(value)) {
+		find(finding, FINDING_OK, "SHATOMIC_BACKEND is %s", value);
+	} else {
+		find(finding, FINDING_NO, "SHATOMIC_BACKEND is '%.80s', not device or memfd",
+		     value);
+		advise(finding, "every command and program that is not told a backend fails: set it to one of them, or unset it");
+	}
+}
 
 static const struct {
 	const char *name;
 	unsigned int backends;
 	void (*run)(struct finding *finding, uint64_t size);
 } checks[] = {
+	{ "environment", ON_AUTO, check_environment },
 	{ "module", ON_DEVICE, check_module },
 	{ "device", ON_DEVICE, check_device },
 	{ "permission", ON_DEVICE, check_permission },
@@ -117,15 +146,13 @@ static const struct argp doctor_argp = {
 /* The environment says what every other command would use. */
 static unsigned int wanted_backends(enum shatomic_backend backend)
 {
-	const char *name = getenv("SHATOMIC_BACKEND");
+	unsigned int by_environment =
+		backends_by_environment(getenv("SHATOMIC_BACKEND"));
 
 	if (backend != SHATOMIC_BACKEND_AUTO)
 		return 1U << backend;
-	if (name && !strcmp(name, "device"))
-		return ON_DEVICE;
-	if (name && !strcmp(name, "memfd"))
-		return ON_MEMFD;
-	return ON_DEVICE | ON_MEMFD;
+	return ON_AUTO |
+	       (by_environment ? by_environment : ON_DEVICE | ON_MEMFD);
 }
 
 /* Advice for people comes below the table, where there is room for it. */
