@@ -83,6 +83,11 @@ check "a word that is not aligned is refused" refuses "offset 6" shatomic watch 
 check "a value too large is refused" refuses "256" shatomic watch --width 1 --value 256 "$name" 8
 check "a timeout that is no number is refused" refuses "--timeout: '1s'" shatomic watch --timeout 1s "$name" 8
 check "one that is negative is refused" refuses "--timeout: '-1'" shatomic watch --timeout -1 "$name" 8
-check "an interval of nothing is refused" refuses "--interval: '0'" shatomic watch --interval 0 "$name" 8
+check "an interval of nothing is refused" refuses "--interval: 0 is not in 0.001..1000000000" shatomic watch --interval 0 "$name" 8
+check "a blank before a number is refused" refuses "--timeout: ' 0'" shatomic watch --timeout " 0" "$name" 8
+check "hexadecimal is refused" refuses "--timeout: '0x1'" shatomic watch --timeout 0x1 "$name" 8
+check "a point alone is refused" refuses "--timeout: '.'" shatomic watch --timeout . "$name" 8
+check "an exponent is refused" refuses "--timeout: '1e-3'" shatomic watch --timeout 1e-3 "$name" 8
+check "a fraction is taken" status 1 shatomic watch --timeout 00.001 "$name" 8
 check "no offset is refused" refuses "too few" shatomic watch "$name"
 finish

@@ -7,6 +7,7 @@
  * then the argument.
  */
 #include <ctype.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -143,18 +144,45 @@ static bool plain_numa(const char *text, uint64_t *value)
 	return true;
 }
 
+/* Whether there is nothing but digits and at most one point, behind a digit. */
+static bool plain_seconds(const char *text, long double *value)
+{
+	long double unit = 1;
+
+	*value = 0;
+	if (!isdigit((unsigned char)*text))
+		return false;
+	for (; isdigit((unsigned char)*text); text++)
+		*value = *value * 10 + (*text - '0');
+	if (*text != '.')
+		return !*text;
+	for (text++; isdigit((unsigned char)*text); text++) {
+		unit /= 10;
+		*value += unit * (*text - '0');
+	}
+	return !*text;
+}
+
+/* As near as what was rounded can be told from another that was. */
+static bool is_near(long double one, long double other)
+{
+	return fabsl(one - other) <= 1e-15L * fabsl(other);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input input = { data, size };
-	uint8_t which = take_byte(&input) % 5, how = take_byte(&input);
+	uint8_t which = take_byte(&input) % 6, how = take_byte(&input);
 	uint64_t least = how % 3, most = how & 4 ? UINT64_MAX : how;
 	unsigned int width = how % 9 ? how % 9 : 16;
 	struct shatomic_create_options options = { 0 };
 	char text[MAX_TEXT + 1];
 	uint64_t want = 0;
 	unsigned __int128 want_value = 0;
+	long double want_seconds = 0;
 	volatile uint64_t got = 0;
 	volatile unsigned __int128 got_value = 0;
+	volatile double got_seconds = 0;
 	volatile bool taken = false;
 	bool good = false;
 	size_t length = input.left < MAX_TEXT ? input.left : MAX_TEXT;
@@ -172,6 +200,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			parse_numa("it", text, &options);
 			got = options.numa_nodes;
 			break;
+		case 5:
+			got_seconds = parse_seconds("it", text, least, most);
+			break;
 		}
 		taken = true;
 	}
@@ -181,10 +212,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case 2: good = plain_mode(text, &want); break;
 	case 3: good = plain_value(text, width, &want_value); break;
 	case 4: good = plain_numa(text, &want); break;
+	case 5:
+		good = plain_seconds(text, &want_seconds);
+		if (is_near(want_seconds, least) || is_near(want_seconds, most))
+			good &= taken;
+		else
+			good &= want_seconds >= least && want_seconds <= most;
+		break;
 	}
 	expect(taken == good, "function %u takes '%s': %d", which, text, taken);
 	expect(!good || got == want, "function %u, '%s': %llx %llx", which,
 	       text, (unsigned long long)got, (unsigned long long)want);
+	expect(!good || is_near(got_seconds, want_seconds), "'%s' is %g", text,
+	       got_seconds);
 	expect(!good || got_value == want_value, "'%s' of %u bytes", text,
 	       width);
 	return 0;

@@ -126,6 +126,24 @@ const char *check_value(const char *text, unsigned int width, tool_value *value)
 	return NULL;
 }
 
+/* Digits, perhaps a point and more: strtod(3) takes a lot besides. */
+static const char *check_seconds(const char *text, double least, double most,
+				 double *seconds)
+{
+	static const char digits[] = "0123456789";
+	size_t length = strspn(text, digits);
+	const char *end = text + length;
+
+	if (length && *end == '.')
+		end += 1 + strspn(end + 1, digits);
+	if (!length || *end)
+		return wrong("'%s' is not a number of seconds", text);
+	*seconds = strtod(text, NULL);
+	if (*seconds < least || *seconds > most)
+		return wrong("%s is not in %.10g..%.10g", text, least, most);
+	return NULL;
+}
+
 static void die_if_wrong(const char *what, const char *sentence)
 {
 	if (sentence)
@@ -174,6 +192,15 @@ unsigned int parse_width(const char *what, const char *text)
 
 	die_if_wrong(what, check_word_width(text, &width));
 	return width;
+}
+
+double parse_seconds(const char *what, const char *text, double least,
+		     double most)
+{
+	double seconds = 0;
+
+	die_if_wrong(what, check_seconds(text, least, most, &seconds));
+	return seconds;
 }
 
 mode_t parse_mode(const char *what, const char *text)

@@ -120,6 +120,9 @@ uint64_t parse_bytes(const char *what, const char *text);
 size_t parse_size(const char *what, const char *text);
 /* As check_word_width(). */
 unsigned int parse_width(const char *what, const char *text);
+/* Decimal, also with a fraction. */
+double parse_seconds(const char *what, const char *text, double least,
+		     double most);
 mode_t parse_mode(const char *what, const char *text);
 /* bind: or interleave: and numbers of nodes, set in the options. */
 void parse_numa(const char *what, const char *text,

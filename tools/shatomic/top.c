@@ -3,7 +3,6 @@
  * shatomic top: what runs on regions, over and over. A refresh is read, compared
  * with the one before, and only then shown.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -71,21 +70,6 @@ struct top_view {
 	struct top_line *lines;
 };
 
-static double parse_delay(const char *text)
-{
-	size_t digits = strspn(text, "0123456789"), decimals = 0;
-	double delay;
-
-	if (text[digits] == '.')
-		decimals = strspn(text + digits + 1, "0123456789") + 1;
-	if (!isdigit((unsigned char)text[0]) || text[digits + decimals])
-		tool_die("--delay: '%s' is not a number of seconds", text);
-	delay = strtod(text, NULL);
-	if (delay < 0.01 || delay > 86400)
-		tool_die("--delay: %s is not in 0.01..86400", text);
-	return delay;
-}
-
 static error_t parse_top(int key, char *text, struct argp_state *state)
 {
 	struct top_options *options = state->input;
@@ -95,7 +79,7 @@ static error_t parse_top(int key, char *text, struct argp_state *state)
 		state->child_inputs[0] = &options->json;
 		return 0;
 	case 'd':
-		options->delay = parse_delay(text);
+		options->delay = parse_seconds("--delay", text, 0.01, 86400);
 		return 0;
 	case 'n':
 		options->iterations = parse_number("--iterations", text, 1,

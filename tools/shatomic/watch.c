@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <math.h>
-#include <stdlib.h>
 
 #include "table.h"
 #include "tool.h"
@@ -44,18 +43,6 @@ struct watch_arguments {
 	const char *positions[2];
 };
 
-static double parse_seconds(const char *what, const char *text, double least)
-{
-	char *end;
-	double seconds = strtod(text, &end);
-
-	if (end == text || *end || !(seconds >= least) ||
-	    seconds > MOST_SECONDS)
-		tool_die("%s: '%s' is not a number of seconds, %g to %g", what,
-			 text, least, MOST_SECONDS);
-	return seconds;
-}
-
 static error_t parse_watch(int key, char *text, struct argp_state *state)
 {
 	struct watch_arguments *arguments = state->input;
@@ -73,10 +60,12 @@ static error_t parse_watch(int key, char *text, struct argp_state *state)
 		arguments->value = text;
 		return 0;
 	case 't':
-		arguments->timeout = parse_seconds("--timeout", text, 0);
+		arguments->timeout = parse_seconds("--timeout", text, 0,
+						   MOST_SECONDS);
 		return 0;
 	case KEY_INTERVAL:
-		arguments->interval = parse_seconds("--interval", text, 1e-3);
+		arguments->interval = parse_seconds("--interval", text, 1e-3,
+						    MOST_SECONDS);
 		return 0;
 	case KEY_HEX:
 		arguments->form.hex = true;
