@@ -24,7 +24,6 @@
 
 #define MOST_ROWS (1ULL << 30)
 #define MOST_SAMPLES 1001
-#define MOST_PARALLELISM 65536
 
 /* A page at least, so that each pattern has words to choose from. */
 #define LEAST_SIZE 4096

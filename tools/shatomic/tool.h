@@ -97,6 +97,9 @@ static inline tool_value value_at(const uint64_t *column, uint64_t row,
 	return (tool_value)column[2 * row + 1] << 64 | column[2 * row];
 }
 
+/* Most CPUs that a command may be told to share a batch among. */
+#define MOST_PARALLELISM 65536
+
 /*
  * What is wrong with a text, a sentence that stays until the next; or NULL, and
  * what it says.
