@@ -15,20 +15,24 @@
 #include "debugfs.h"
 #include "tool.h"
 
-#define MOUNT "/sys/kernel/debug"
-#define REGIONS MOUNT "/shatomic/regions"
-#define STATS MOUNT "/shatomic/stats"
+#define REGIONS DEBUGFS_SHATOMIC "/regions"
+#define STATS DEBUGFS_SHATOMIC "/stats"
 #define REGIONS_HEADER "inode ipc_ns uid gid mode bytes huge_bytes files in_flight batches errors rows name\n"
+
+bool debugfs_is_mounted(void)
+{
+	struct statfs mount;
+
+	return !statfs(DEBUGFS_MOUNT, &mount) && mount.f_type == DEBUGFS_MAGIC;
+}
 
 /* Why a file can't be had, from the ground up; then the end. */
 static void __attribute__((noreturn)) fail_open(const char *path, int error)
 {
-	struct statfs mount;
-
 	if (access("/sys/module/shatomic", F_OK))
 		tool_die("the module shatomic is not loaded; load it with: modprobe shatomic");
-	if (statfs(MOUNT, &mount) || mount.f_type != DEBUGFS_MAGIC)
-		tool_die("debugfs is not mounted; mount it with: mount -t debugfs debugfs " MOUNT);
+	if (!debugfs_is_mounted())
+		tool_die("debugfs is not mounted; mount it with: mount -t debugfs debugfs " DEBUGFS_MOUNT);
 	if (error == EACCES)
 		tool_die("%s: only root may read it; run it as root, for example with sudo",
 			 path);

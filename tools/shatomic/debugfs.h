@@ -10,6 +10,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define DEBUGFS_MOUNT "/sys/kernel/debug"
+
+/* What the module has there, a directory. */
+#define DEBUGFS_SHATOMIC DEBUGFS_MOUNT "/shatomic"
+
 /**
  * struct debugfs_counts - What has been counted
  * @in_flight: Batches under way.
@@ -69,6 +74,8 @@ struct debugfs_reading {
 	struct debugfs_region *regions;
 	size_t region_count;
 };
+
+bool debugfs_is_mounted(void);
 
 /*
  * Read both files, or end the process saying what is missing and what helps.

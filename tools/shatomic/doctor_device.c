@@ -10,9 +10,9 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
+#include "debugfs.h"
 #include "doctor.h"
 #include "tool.h"
 
@@ -20,9 +20,6 @@
 #define MODULE_SYSFS "/sys/module/" MODULE
 #define GROUP "shatomic"
 #define UDEV_RULE "60-shatomic.rules"
-
-#define DEBUGFS "/sys/kernel/debug"
-#define DEBUGFS_TYPE 0x64626720
 
 /* Room for a path, a name, a line of modules.dep. */
 #define PATH_SIZE 512
@@ -250,19 +247,16 @@ void check_abi(struct finding *finding, uint64_t size)
 
 void check_debugfs(struct finding *finding, uint64_t size)
 {
-	struct statfs filesystem;
-
 	(void)size;
-	if (statfs(DEBUGFS, &filesystem) ||
-	    filesystem.f_type != DEBUGFS_TYPE) {
-		find(finding, FINDING_NO, "not mounted at " DEBUGFS);
-		advise(finding, "to see all regions there, as root: mount -t debugfs debugfs " DEBUGFS);
-	} else if (access(DEBUGFS, X_OK)) {
+	if (!debugfs_is_mounted()) {
+		find(finding, FINDING_NO, "not mounted at " DEBUGFS_MOUNT);
+		advise(finding, "to see all regions there, as root: mount -t debugfs debugfs " DEBUGFS_MOUNT);
+	} else if (access(DEBUGFS_MOUNT, X_OK)) {
 		find(finding, FINDING_UNKNOWN, "only root can look into it");
-	} else if (access(DEBUGFS "/" MODULE, F_OK)) {
+	} else if (access(DEBUGFS_SHATOMIC, F_OK)) {
 		find(finding, FINDING_UNKNOWN,
 		     "mounted; the module shows nothing there");
 	} else {
-		find(finding, FINDING_OK, DEBUGFS "/" MODULE);
+		find(finding, FINDING_OK, DEBUGFS_SHATOMIC);
 	}
 }
