@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <math.h>
 
+#include "../../lib/value.h"
 #include "table.h"
 #include "tool.h"
 #include "word_form.h"
@@ -127,31 +128,23 @@ static uint64_t load(struct shatomic_region *region,
 	return word;
 }
 
-/* The low bytes of a word, where the machine has them. */
-static const void *bytes_of(const uint64_t *word, unsigned int width)
-{
-	const unsigned char *bytes = (const unsigned char *)word;
-
-	return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ?
-		       bytes : bytes + sizeof(*word) - width;
-}
-
 /* Whether the word came to differ from @expected in time. */
 static bool wait_for_change(const struct shatomic_region *region,
 			    const struct watch_arguments *arguments,
 			    uint64_t offset, uint64_t expected)
 {
 	double end = tool_now() + arguments->timeout, seconds;
+	unsigned char bytes[sizeof(expected)];
 	struct timespec slice;
 	int err;
 
+	shatomic_value_store(bytes, arguments->width, expected);
 	do {
 		seconds = fmax(fmin(arguments->interval, end - tool_now()), 0);
 		slice.tv_sec = seconds;
 		slice.tv_nsec = (seconds - slice.tv_sec) * 1e9;
 		err = shatomic_wait(region, offset, arguments->width,
-				    bytes_of(&expected, arguments->width),
-				    &slice);
+				    bytes, &slice);
 	} while ((err == -ETIMEDOUT || err == -EINTR) && tool_now() < end);
 	if (err && err != -ETIMEDOUT && err != -EINTR)
 		tool_die("%s: %s", arguments->positions[0], shatomic_error());
