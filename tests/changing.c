@@ -135,40 +135,63 @@ FIXTURE_TEARDOWN(changing)
 	munmap(self->columns_memory, COLUMNS_BYTES);
 }
 
-/* Who turns an entry of so many bytes. */
+/**
+ * struct turner - A column of which an entry turns
+ * @column: The column.
+ * @size: Bytes of an entry.
+ * @wrong: What the entry turns to.
+ * @err: What a batch is refused with for that.
+ * @field: And which field it then tells.
+ */
 struct turner {
-	void *entry;
+	void *column;
 	size_t size;
-	uint64_t right;
 	uint64_t wrong;
+	int err;
+	uint32_t field;
+};
+
+/* A thread that turns a row's entry of each of some columns. */
+struct turning {
+	const struct turner *turners;
+	unsigned int count;
+	unsigned int row;
 	bool stop;
 };
 
-static void put_entry(const struct turner *turner, uint64_t value)
+/* Put @value there; what was there before. */
+static uint64_t turn_entry(const struct turner *turner, unsigned int row,
+			   uint64_t value)
 {
+	void *entry = (char *)turner->column + row * turner->size;
+
 	switch (turner->size) {
 	case 1:
-		__atomic_store_n((uint8_t *)turner->entry, value,
-				 __ATOMIC_RELAXED);
-		break;
+		return __atomic_exchange_n((uint8_t *)entry, value,
+					   __ATOMIC_RELAXED);
 	case 4:
-		__atomic_store_n((uint32_t *)turner->entry, value,
-				 __ATOMIC_RELAXED);
-		break;
+		return __atomic_exchange_n((uint32_t *)entry, value,
+					   __ATOMIC_RELAXED);
 	default:
-		__atomic_store_n((uint64_t *)turner->entry, value,
-				 __ATOMIC_RELAXED);
+		return __atomic_exchange_n((uint64_t *)entry, value,
+					   __ATOMIC_RELAXED);
 	}
 }
 
 static void *turn(void *arg)
 {
-	struct turner *turner = arg;
+	struct turning *turning = arg;
+	const struct turner *turner;
+	unsigned int i;
+	uint64_t right;
 
 	take_a_cpu();
-	while (!__atomic_load_n(&turner->stop, __ATOMIC_ACQUIRE)) {
-		put_entry(turner, turner->wrong);
-		put_entry(turner, turner->right);
+	while (!__atomic_load_n(&turning->stop, __ATOMIC_ACQUIRE)) {
+		for (i = 0; i < turning->count; i++) {
+			turner = &turning->turners[i];
+			right = turn_entry(turner, turning->row, turner->wrong);
+			turn_entry(turner, turning->row, right);
+		}
 	}
 	return NULL;
 }
@@ -176,14 +199,24 @@ static void *turn(void *arg)
 struct attempt {
 	struct __test_metadata *_metadata;
 	FIXTURE_DATA(changing) *self;
-	struct turner *turner;
+	struct turning *turning;
 	struct shatomic_ioc_batch batch;
-	int err;
-	uint32_t field;
 	unsigned int ran;
 	unsigned int refused;
 	unsigned int turns;
 };
+
+/* What a batch that is refused for this field is refused with, or 0. */
+static int error_of(const struct turning *turning, uint32_t field)
+{
+	unsigned int i;
+
+	for (i = 0; i < turning->count; i++) {
+		if (turning->turners[i].field == field)
+			return turning->turners[i].err;
+	}
+	return 0;
+}
 
 /* Whether the batch ran; when it did not, it was refused for the entry. */
 static bool attempt_once(struct attempt *attempt)
@@ -196,9 +229,14 @@ static bool attempt_once(struct attempt *attempt)
 		attempt->ran++;
 		return true;
 	}
-	EXPECT_EQ(attempt->err, errno);
-	EXPECT_EQ(attempt->field, batch.error_field);
+	EXPECT_EQ(error_of(attempt->turning, batch.error_field), errno)
+	{
+		TH_LOG("for field %u", batch.error_field);
+	}
+	EXPECT_GT(batch.rows, batch.error_row);
 	EXPECT_GT(batch.rows, batch.rows_done);
+	/* On one CPU none behind that row can have run. */
+	EXPECT_TRUE(batch.parallelism > 1 || batch.rows_done <= batch.error_row);
 	attempt->refused++;
 	return false;
 }
@@ -217,7 +255,7 @@ static void *attempt_often(void *arg)
 		attempt->turns += ran != ran_before;
 		rows += attempt->batch.rows;
 	}
-	__atomic_store_n(&attempt->turner->stop, true, __ATOMIC_RELEASE);
+	__atomic_store_n(&attempt->turning->stop, true, __ATOMIC_RELEASE);
 	return NULL;
 }
 
@@ -255,39 +293,45 @@ static void make_rows(FIXTURE_DATA(changing) *self,
 static const unsigned int counts[] = { 200, 600, MAX_ROWS };
 
 /*
- * Run the batch in each size while @turner turns an entry near its end; it is
- * refused with @err for @field. Some will have run, and some been refused.
+ * Run the batch in each size while an entry near the end of each of @count
+ * columns turns. Some will have run, and some been refused.
  */
-static void run_beside(struct __test_metadata *_metadata,
-		       FIXTURE_DATA(changing) *self,
-		       struct shatomic_ioc_batch batch, struct turner turner,
-		       int err, uint32_t field)
+static void run_beside_all(struct __test_metadata *_metadata,
+			   FIXTURE_DATA(changing) *self,
+			   struct shatomic_ioc_batch batch,
+			   const struct turner *turners, unsigned int count)
 {
-	void *column = turner.entry;
 	pthread_t threads[2];
 	unsigned int i;
 
 	for (i = 0; i < COUNT_OF(counts); i++) {
+		struct turning turning = {
+			.turners = turners, .count = count,
+			.row = counts[i] - 50,
+		};
 		struct attempt attempt = {
 			._metadata = _metadata, .self = self,
-			.turner = &turner, .batch = batch, .err = err,
-			.field = field,
+			.turning = &turning, .batch = batch,
 		};
 
 		attempt.batch.rows = counts[i];
-		turner.entry = (char *)column + turner.size * (counts[i] - 50);
-		turner.stop = false;
-		ASSERT_EQ(0, pthread_create(&threads[0], NULL, turn, &turner));
+		ASSERT_EQ(0, pthread_create(&threads[0], NULL, turn, &turning));
 		ASSERT_EQ(0, pthread_create(&threads[1], NULL, attempt_often,
 					    &attempt));
 		pthread_join(threads[0], NULL);
 		pthread_join(threads[1], NULL);
-		put_entry(&turner, turner.right);
 		EXPECT_LT(0, attempt.ran);
 		EXPECT_LT(0, attempt.refused);
 		TH_LOG("%u rows: ran %u times, refused %u", counts[i],
 		       attempt.ran, attempt.refused);
 	}
+}
+
+static void run_beside(struct __test_metadata *_metadata,
+		       FIXTURE_DATA(changing) *self,
+		       struct shatomic_ioc_batch batch, struct turner turner)
+{
+	run_beside_all(_metadata, self, batch, &turner, 1);
 }
 
 /* The 8 bytes of each word that rows may be on are @word, all others 0. */
@@ -304,75 +348,79 @@ static void expect_page(struct __test_metadata *_metadata,
 /* Bit 200 of a word would be its bit 8. */
 TEST_F_TIMEOUT(changing, a_bit, 120)
 {
-	struct turner turner = { .entry = self->operands, .size = 8,
-				 .right = 3, .wrong = 200 };
+	struct turner turner = {
+		.column = self->operands, .size = 8, .wrong = 200,
+		.err = EINVAL, .field = SHATOMIC_FIELD_OPERANDS,
+	};
 	struct shatomic_ioc_batch batch;
 
 	make_rows(self, &batch, SHATOMIC_OP_TEST_AND_SET_BIT, 3);
-	run_beside(_metadata, self, batch, turner, EINVAL,
-		   SHATOMIC_FIELD_OPERANDS);
+	run_beside(_metadata, self, batch, turner);
 	expect_page(_metadata, self->memory, 1 << 3);
 }
 
 /* In a column of operations, of which any may be one of a bit. */
 TEST_F_TIMEOUT(changing, a_bit_of_a_column, 120)
 {
-	struct turner turner = { .entry = self->operands, .size = 8,
-				 .right = 3, .wrong = 200 };
+	struct turner turner = {
+		.column = self->operands, .size = 8, .wrong = 200,
+		.err = EINVAL, .field = SHATOMIC_FIELD_OPERANDS,
+	};
 	struct shatomic_ioc_batch batch;
 
 	make_rows(self, &batch, SHATOMIC_OP_TEST_AND_SET_BIT, 3);
 	batch.op = 0;
 	batch.ops = (uintptr_t)self->ops;
-	run_beside(_metadata, self, batch, turner, EINVAL,
-		   SHATOMIC_FIELD_OPERANDS);
+	run_beside(_metadata, self, batch, turner);
 	expect_page(_metadata, self->memory, 1 << 3);
 }
 
 /* An operation that takes any operand becomes one of a bit. */
 TEST_F_TIMEOUT(changing, an_operation_that_is_one_of_a_bit, 120)
 {
-	struct turner turner = { .entry = self->ops, .size = 1,
-				 .right = SHATOMIC_OP_FETCH_AND_OR,
-				 .wrong = SHATOMIC_OP_TEST_AND_SET_BIT };
+	struct turner turner = {
+		.column = self->ops, .size = 1,
+		.wrong = SHATOMIC_OP_TEST_AND_SET_BIT,
+		.err = EINVAL, .field = SHATOMIC_FIELD_OPERANDS,
+	};
 	struct shatomic_ioc_batch batch;
 
 	make_rows(self, &batch, SHATOMIC_OP_FETCH_AND_OR, 200);
 	batch.op = 0;
 	batch.ops = (uintptr_t)self->ops;
-	run_beside(_metadata, self, batch, turner, EINVAL,
-		   SHATOMIC_FIELD_OPERANDS);
+	run_beside(_metadata, self, batch, turner);
 	expect_page(_metadata, self->memory, 200);
 }
 
 /* There is none of that number, nor code for it. */
 TEST_F_TIMEOUT(changing, an_operation, 120)
 {
-	struct turner turner = { .entry = self->ops, .size = 1,
-				 .right = SHATOMIC_OP_FETCH_AND_OR,
-				 .wrong = 200 };
+	struct turner turner = {
+		.column = self->ops, .size = 1, .wrong = 200,
+		.err = EOPNOTSUPP, .field = SHATOMIC_FIELD_OP,
+	};
 	struct shatomic_ioc_batch batch;
 
 	make_rows(self, &batch, SHATOMIC_OP_FETCH_AND_OR, 1);
 	batch.op = 0;
 	batch.ops = (uintptr_t)self->ops;
-	run_beside(_metadata, self, batch, turner, EOPNOTSUPP,
-		   SHATOMIC_FIELD_OP);
+	run_beside(_metadata, self, batch, turner);
 	expect_page(_metadata, self->memory, 1);
 }
 
 /* 4 bytes become more than a row of a column may have. */
 TEST_F_TIMEOUT(changing, a_width, 120)
 {
-	struct turner turner = { .entry = self->widths, .size = 1, .right = 4,
-				 .wrong = 16 };
+	struct turner turner = {
+		.column = self->widths, .size = 1, .wrong = 16,
+		.err = EINVAL, .field = SHATOMIC_FIELD_WIDTH,
+	};
 	struct shatomic_ioc_batch batch;
 
 	make_rows(self, &batch, SHATOMIC_OP_FETCH_AND_OR, ~0ULL);
 	batch.width = 0;
 	batch.widths = (uintptr_t)self->widths;
-	run_beside(_metadata, self, batch, turner, EINVAL,
-		   SHATOMIC_FIELD_WIDTH);
+	run_beside(_metadata, self, batch, turner);
 	expect_page(_metadata, self->memory,
 		    __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ?
 			    0xffffffff : 0xffffffffULL << 32);
@@ -381,26 +429,28 @@ TEST_F_TIMEOUT(changing, a_width, 120)
 /* Behind the end of the region, where its last page goes on. */
 TEST_F_TIMEOUT(changing, an_offset, 120)
 {
-	struct turner turner = { .entry = self->offsets, .size = 8, .right = 0,
-				 .wrong = REGION_BYTES };
+	struct turner turner = {
+		.column = self->offsets, .size = 8, .wrong = REGION_BYTES,
+		.err = ERANGE, .field = SHATOMIC_FIELD_OFFSETS,
+	};
 	struct shatomic_ioc_batch batch;
 
 	make_rows(self, &batch, SHATOMIC_OP_FETCH_AND_OR, 1);
-	run_beside(_metadata, self, batch, turner, ERANGE,
-		   SHATOMIC_FIELD_OFFSETS);
+	run_beside(_metadata, self, batch, turner);
 	expect_page(_metadata, self->memory, 1);
 }
 
 /* Half of it in the next word. */
 TEST_F_TIMEOUT(changing, an_offset_within_the_region, 120)
 {
-	struct turner turner = { .entry = self->offsets, .size = 8, .right = 0,
-				 .wrong = 4 };
+	struct turner turner = {
+		.column = self->offsets, .size = 8, .wrong = 4,
+		.err = EINVAL, .field = SHATOMIC_FIELD_OFFSETS,
+	};
 	struct shatomic_ioc_batch batch;
 
 	make_rows(self, &batch, SHATOMIC_OP_SET, ~0ULL);
-	run_beside(_metadata, self, batch, turner, EINVAL,
-		   SHATOMIC_FIELD_OFFSETS);
+	run_beside(_metadata, self, batch, turner);
 	expect_page(_metadata, self->memory, ~0ULL);
 }
 
@@ -432,37 +482,69 @@ static void expect_peers(struct __test_metadata *_metadata,
 /* To a region that is open to be read only. */
 TEST_F_TIMEOUT(changing, a_peer, 120)
 {
-	struct turner turner = { .entry = self->peer_indexes, .size = 4,
-				 .right = 0, .wrong = 1 };
+	struct turner turner = {
+		.column = self->peer_indexes, .size = 4, .wrong = 1,
+		.err = EACCES, .field = SHATOMIC_FIELD_PEER_INDEXES,
+	};
 	struct shatomic_ioc_batch batch;
 
 	make_peer_rows(self, &batch);
-	run_beside(_metadata, self, batch, turner, EACCES,
-		   SHATOMIC_FIELD_PEER_INDEXES);
+	run_beside(_metadata, self, batch, turner);
 	expect_peers(_metadata, self);
 }
 
 TEST_F_TIMEOUT(changing, a_peer_that_is_not_there, 120)
 {
-	struct turner turner = { .entry = self->peer_indexes, .size = 4,
-				 .right = 0, .wrong = UINT32_MAX };
+	struct turner turner = {
+		.column = self->peer_indexes, .size = 4, .wrong = UINT32_MAX,
+		.err = EINVAL, .field = SHATOMIC_FIELD_PEER_INDEXES,
+	};
 	struct shatomic_ioc_batch batch;
 
 	make_peer_rows(self, &batch);
-	run_beside(_metadata, self, batch, turner, EINVAL,
-		   SHATOMIC_FIELD_PEER_INDEXES);
+	run_beside(_metadata, self, batch, turner);
 	expect_peers(_metadata, self);
 }
 
 TEST_F_TIMEOUT(changing, a_peer_offset, 120)
 {
-	struct turner turner = { .entry = self->peer_offsets, .size = 8,
-				 .right = 0, .wrong = REGION_BYTES };
+	struct turner turner = {
+		.column = self->peer_offsets, .size = 8, .wrong = REGION_BYTES,
+		.err = ERANGE, .field = SHATOMIC_FIELD_PEER_OFFSETS,
+	};
 	struct shatomic_ioc_batch batch;
 
 	make_peer_rows(self, &batch);
-	run_beside(_metadata, self, batch, turner, ERANGE,
-		   SHATOMIC_FIELD_PEER_OFFSETS);
+	run_beside(_metadata, self, batch, turner);
+	expect_peers(_metadata, self);
+}
+
+/*
+ * Each that rows of any kind are checked by, to what is wrong by far; when the
+ * kernel sees but some bytes of an offset turn, it may be another word's.
+ */
+TEST_F_TIMEOUT(changing, every_column, 120)
+{
+	const struct turner turners[] = {
+		{ self->ops, 1, UINT8_MAX, EOPNOTSUPP, SHATOMIC_FIELD_OP },
+		{ self->widths, 1, UINT8_MAX, EINVAL, SHATOMIC_FIELD_WIDTH },
+		{ self->offsets, 8, ~0ULL << 16, ERANGE,
+		  SHATOMIC_FIELD_OFFSETS },
+		{ self->peer_indexes, 4, UINT32_MAX, EINVAL,
+		  SHATOMIC_FIELD_PEER_INDEXES },
+		{ self->peer_offsets, 8, ~0ULL << 16, ERANGE,
+		  SHATOMIC_FIELD_PEER_OFFSETS },
+	};
+	struct shatomic_ioc_batch batch;
+
+	make_peer_rows(self, &batch);
+	memset(self->widths, 8, MAX_ROWS);
+	batch.op = 0;
+	batch.ops = (uintptr_t)self->ops;
+	batch.width = 0;
+	batch.widths = (uintptr_t)self->widths;
+	batch.parallelism = 1;
+	run_beside_all(_metadata, self, batch, turners, COUNT_OF(turners));
 	expect_peers(_metadata, self);
 }
 
@@ -526,10 +608,11 @@ TEST_F(changing, a_batch_over_its_own_offsets)
 /* Values may be any at any time: words show one of them, and no others change. */
 TEST_F_TIMEOUT(changing, an_operand, 120)
 {
-	struct turner turner = { .entry = self->operands, .size = 8,
-				 .right = 1, .wrong = 3 };
+	struct turner turner = { .column = self->operands, .size = 8,
+				 .wrong = 3 };
+	struct turning turning = { .turners = &turner, .count = 1 };
 	struct attempt attempt = { ._metadata = _metadata, .self = self,
-				   .turner = &turner };
+				   .turning = &turning };
 	pthread_t thread;
 	unsigned int i, k;
 
@@ -537,12 +620,12 @@ TEST_F_TIMEOUT(changing, an_operand, 120)
 	attempt.batch.results = (uintptr_t)self->peer_offsets;
 	for (i = 0; i < COUNT_OF(counts); i++) {
 		attempt.batch.rows = counts[i];
-		turner.entry = self->operands + counts[i] - 50;
-		turner.stop = false;
-		ASSERT_EQ(0, pthread_create(&thread, NULL, turn, &turner));
+		turning.row = counts[i] - 50;
+		turning.stop = false;
+		ASSERT_EQ(0, pthread_create(&thread, NULL, turn, &turning));
 		for (k = 0; k < 200; k++)
 			EXPECT_TRUE(attempt_once(&attempt));
-		__atomic_store_n(&turner.stop, true, __ATOMIC_RELEASE);
+		__atomic_store_n(&turning.stop, true, __ATOMIC_RELEASE);
 		pthread_join(thread, NULL);
 		for (k = 0; k < WORDS; k++) {
 			uint64_t *word = (uint64_t *)(self->memory + 16 * k);
