@@ -806,6 +806,39 @@ TEST_F(abi, batch_tells_bad_columns)
 	EXPECT_EQ(5, word);
 }
 
+/* The column of results ends in its middle: the rows that ran are told. */
+TEST_F(abi, results_that_cannot_be_written)
+{
+	/* More than a CPU has memory ready for. */
+	const uint64_t rows = 200000;
+	uint64_t *offsets = calloc(rows, 8), *operands = calloc(rows, 8);
+	char *results = mmap(NULL, 64 * 4096, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct shatomic_ioc_batch batch = {
+		.size = sizeof(batch), .op = SHATOMIC_OP_FETCH_AND_ADD,
+		.width = 8, .parallelism = 1, .rows = rows,
+		.offsets = (uintptr_t)offsets,
+		.operands = (uintptr_t)operands,
+		.results = (uintptr_t)results,
+	};
+	uint64_t word = 0, i;
+
+	ASSERT_NE(MAP_FAILED, results);
+	for (i = 0; i < rows; i++)
+		operands[i] = 1;
+	ASSERT_EQ(0, munmap(results + 32 * 4096, 32 * 4096));
+	EXPECT_EQ(-1, ioctl(self->region, SHATOMIC_IOC_BATCH, &batch));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(SHATOMIC_FIELD_RESULTS, batch.error_field);
+	EXPECT_LE(32 * 512, batch.rows_done);
+	EXPECT_GT(rows, batch.rows_done);
+	ASSERT_EQ(8, pread(self->region, &word, 8, 0));
+	EXPECT_EQ(batch.rows_done, word);
+	munmap(results, 32 * 4096);
+	free(offsets);
+	free(operands);
+}
+
 TEST_F(abi, batch_tells_bad_peers)
 {
 	uint64_t offset = 0;

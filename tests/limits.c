@@ -1106,34 +1106,6 @@ TEST_F(limits, slice_rows)
 	close(fd);
 }
 
-/* The results column ends in the middle: the rows that ran are told. */
-TEST_F(limits, results_that_cannot_be_written)
-{
-	struct big_columns columns = big_columns();
-	struct shatomic_ioc_batch batch = big_batch(&columns);
-	uint64_t word = 0;
-	uint32_t limit;
-	int fd = create(self->device, 4096, 0, &limit), i;
-	char *pages = mmap(NULL, 64 * 4096, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	ASSERT_NE(MAP_FAILED, pages);
-	for (i = 0; i < BIG_ROWS; i++)
-		columns.operands[i] = 1;
-	ASSERT_EQ(0, munmap(pages + 32 * 4096, 32 * 4096));
-	batch.results = (uintptr_t)pages;
-	batch.parallelism = 1;
-	EXPECT_EQ(-1, ioctl(fd, SHATOMIC_IOC_BATCH, &batch));
-	EXPECT_EQ(EFAULT, errno);
-	EXPECT_EQ(SHATOMIC_FIELD_RESULTS, batch.error_field);
-	EXPECT_LE(32 * 512, batch.rows_done);
-	EXPECT_GT(BIG_ROWS, batch.rows_done);
-	ASSERT_EQ(8, pread(fd, &word, 8, 0));
-	EXPECT_EQ(batch.rows_done, word);
-	munmap(pages, 32 * 4096);
-	close(fd);
-}
-
 static int unload(void)
 {
 	return syscall(SYS_delete_module, "shatomic", O_NONBLOCK) ? -errno : 0;
