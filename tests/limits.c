@@ -1,107 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The device's limits, at the edge and over it, and what becomes of regions
- * and batches whose owners end badly. Root runs it; it leaves the module's
- * parameters as it found them.
+ * Limits, at the edge and over it: on regions, of all and of a user, on what
+ * they pin, on a batch's rows, and on batches in flight. Root runs it.
  */
-#include "harness.h"
+#include "device.h"
 #include "waiting.h"
 
 #include <linux/mempolicy.h>
 #include <pthread.h>
-#include <sched.h>
-#include <signal.h>
-#include <stddef.h>
-#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
-#define DEVICE "/dev/shatomic"
-#define PARAMETERS "/sys/module/shatomic/parameters/"
-#define CGROUP "/sys/fs/cgroup/shatomic-test"
-#define NOBODY 65534
-#define MIB (1ULL << 20)
+#define CGROUP "/sys/fs/cgroup/shatomic-limits"
 
 FIXTURE(limits)
 {
 	int device;
-	/* What a test changed, to be written back. */
-	char parameter[64];
-	char old_value[32];
 	struct shatomic_ioc_info before;
 };
 
-static struct shatomic_ioc_info get_info(int device)
-{
-	struct shatomic_ioc_info info = { .size = sizeof(info) };
-
-	ioctl(device, SHATOMIC_IOC_INFO, &info);
-	return info;
-}
-
-static long long read_number(const char *path)
-{
-	char text[32] = "";
-	int fd = open(path, O_RDONLY);
-
-	if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0)
-		text[0] = '\0';
-	close(fd);
-	return strtoll(text, NULL, 10);
-}
-
-static int set_parameter(FIXTURE_DATA(limits) *self, const char *name,
-			 unsigned long long value)
-{
-	char path[128], text[32];
-	int fd;
-
-	snprintf(path, sizeof(path), PARAMETERS "%s", name);
-	if (!self->parameter[0]) {
-		fd = open(path, O_RDONLY);
-		if (fd < 0 || read(fd, self->old_value, 31) < 1)
-			return -errno;
-		close(fd);
-		snprintf(self->parameter, sizeof(self->parameter), "%s", name);
-	}
-	snprintf(text, sizeof(text), "%llu", value);
-	return write_text(path, text);
-}
-
-/* A region's descriptor; or -errno, with the limit that refused it. */
-static int create(int device, uint64_t size, uint32_t flags, uint32_t *limit)
-{
-	struct shatomic_ioc_create create = { .size = sizeof(create),
-					      .region_size = size,
-					      .flags = flags };
-	int ret = ioctl(device, SHATOMIC_IOC_CREATE, &create) ? -errno :
-								create.fd;
-
-	*limit = create.limit;
-	return ret;
-}
-
-/* Files of killed processes and async frees take a moment. */
-static bool all_is_back(FIXTURE_DATA(limits) *self)
-{
-	struct shatomic_ioc_info now;
-	int i;
-
-	for (i = 0; i < 150; i++) {
-		now = get_info(self->device);
-		/* Less is left when programs before had not ended wholly. */
-		if (now.regions <= self->before.regions &&
-		    now.pinned_bytes <= self->before.pinned_bytes &&
-		    now.batches <= self->before.batches)
-			return true;
-		usleep(100000);
-	}
-	return false;
-}
-
 FIXTURE_SETUP(limits)
 {
-	self->parameter[0] = '\0';
 	self->device = open(DEVICE, O_RDWR);
 	ASSERT_LE(0, self->device);
 	self->before = get_info(self->device);
@@ -109,13 +28,8 @@ FIXTURE_SETUP(limits)
 
 FIXTURE_TEARDOWN(limits)
 {
-	char path[128];
-
-	if (self->parameter[0]) {
-		snprintf(path, sizeof(path), PARAMETERS "%s", self->parameter);
-		EXPECT_EQ(0, write_text(path, self->old_value));
-	}
-	EXPECT_EQ(true, all_is_back(self));
+	EXPECT_EQ(0, restore_parameter());
+	EXPECT_EQ(true, all_is_back(self->device, &self->before));
 	close(self->device);
 }
 
@@ -124,7 +38,7 @@ TEST_F(limits, pinned_bytes)
 	uint32_t limit;
 	int fd;
 
-	ASSERT_EQ(0, set_parameter(self, "max_pinned_bytes",
+	ASSERT_EQ(0, set_parameter("max_pinned_bytes",
 				   self->before.pinned_bytes + MIB));
 	fd = create(self->device, MIB, 0, &limit);
 	EXPECT_LE(0, fd);
@@ -203,7 +117,7 @@ TEST_F_TIMEOUT(limits, region_bytes, 120)
 	uint64_t largest;
 	uint32_t limit;
 
-	ASSERT_EQ(0, set_parameter(self, "max_pinned_bytes", 1ULL << 62));
+	ASSERT_EQ(0, set_parameter("max_pinned_bytes", 1ULL << 62));
 	largest = get_info(self->device).max_region_bytes;
 	EXPECT_LT(1ULL << 39, largest);
 	EXPECT_GT(1ULL << 62, largest);
@@ -226,7 +140,7 @@ TEST_F(limits, regions)
 	uint32_t limit;
 	int fd;
 
-	ASSERT_EQ(0, set_parameter(self, "max_regions",
+	ASSERT_EQ(0, set_parameter("max_regions",
 				   self->before.regions + 1));
 	fd = create(self->device, 1, 0, &limit);
 	EXPECT_LE(0, fd);
@@ -235,28 +149,13 @@ TEST_F(limits, regions)
 	close(fd);
 }
 
-/* A batch of @rows gets of the word at 0. */
-static int run_gets(int region, uint64_t rows, struct shatomic_ioc_batch *batch)
-{
-	uint64_t *offsets = calloc(rows, sizeof(*offsets));
-	int ret;
-
-	*batch = (struct shatomic_ioc_batch){
-		.size = sizeof(*batch), .op = SHATOMIC_OP_GET, .width = 8,
-		.rows = rows, .offsets = (uintptr_t)offsets,
-	};
-	ret = ioctl(region, SHATOMIC_IOC_BATCH, batch) ? -errno : 0;
-	free(offsets);
-	return ret;
-}
-
 TEST_F(limits, batch_rows)
 {
 	struct shatomic_ioc_batch batch;
 	uint32_t limit;
 	int fd = create(self->device, 8, 0, &limit);
 
-	ASSERT_EQ(0, set_parameter(self, "max_batch_rows", 100));
+	ASSERT_EQ(0, set_parameter("max_batch_rows", 100));
 	EXPECT_EQ(0, run_gets(fd, 100, &batch));
 	EXPECT_EQ(-EPERM, run_gets(fd, 101, &batch));
 	EXPECT_EQ(SHATOMIC_LIMIT_BATCH_ROWS, batch.limit);
@@ -332,7 +231,7 @@ TEST_F(limits, regions_of_a_user)
 	int fd;
 
 	for (i = 0; i < COUNT_OF(most); i++) {
-		ASSERT_EQ(0, set_parameter(self, "max_user_regions", most[i]));
+		ASSERT_EQ(0, set_parameter("max_user_regions", most[i]));
 		EXPECT_EQ(most[i], get_info(self->device).max_user_regions);
 		child = fork();
 		if (!child)
@@ -342,7 +241,7 @@ TEST_F(limits, regions_of_a_user)
 		EXPECT_LE(0, fd);
 		EXPECT_EQ(0, get_info(self->device).user_regions);
 		close(fd);
-		EXPECT_EQ(true, all_is_back(self));
+		EXPECT_EQ(true, all_is_back(self->device, &self->before));
 	}
 }
 
@@ -371,187 +270,11 @@ TEST_F(limits, memory_cgroup)
 		_exit(0);
 	}
 	EXPECT_EQ(0, wait_child(child));
-	EXPECT_EQ(true, all_is_back(self));
+	EXPECT_EQ(true, all_is_back(self->device, &self->before));
 	/* What is left is the page tables and stacks of a dead process. */
 	EXPECT_GT((long long)(2 * MIB),
 		  read_number(CGROUP "/memory.current"));
 	EXPECT_EQ(0, rmdir(CGROUP));
-}
-
-/* How a region of a user's ends, who has room for one. */
-static const struct ending {
-	const char *what;
-	uint32_t flags;
-	bool named;
-	bool in_namespace; /* which ends, with the name in it */
-	bool mapped;
-	bool killed;
-} endings[] = {
-	{ .what = "closed" },
-	{ .what = "closed, freed by a worker",
-	  .flags = SHATOMIC_CREATE_ASYNC_FREE },
-	{ .what = "unmapped", .mapped = true },
-	{ .what = "unlinked", .named = true },
-	{ .what = "unlinked, freed by a worker", .named = true,
-	  .flags = SHATOMIC_CREATE_ASYNC_FREE },
-	{ .what = "unmapped after it was unlinked", .named = true,
-	  .mapped = true },
-	{ .what = "killed", .killed = true },
-	{ .what = "killed, freed by a worker", .killed = true, .mapped = true,
-	  .flags = SHATOMIC_CREATE_ASYNC_FREE },
-	{ .what = "unlinked by root, after its owner was killed",
-	  .named = true, .killed = true },
-	{ .what = "killed, and so the end of its namespace", .named = true,
-	  .in_namespace = true, .mapped = true, .killed = true },
-};
-
-#define ROOM (4 * MIB)
-
-/* In a child: be nobody, with that much locked memory allowed. */
-static void become_nobody(void)
-{
-	struct rlimit memlock = { ROOM, ROOM };
-
-	if (setrlimit(RLIMIT_MEMLOCK, &memlock) || setgid(NOBODY) ||
-	    setuid(NOBODY))
-		_exit(100);
-}
-
-/* As long as the region is there, so is what it was charged for. */
-static bool has_no_room(int device)
-{
-	uint32_t limit;
-
-	return create(device, 1, 0, &limit) == -EPERM &&
-	       limit == SHATOMIC_LIMIT_MEMLOCK &&
-	       get_info(device).user_regions == 1;
-}
-
-static const struct shatomic_ioc_unlink unlink_ending = {
-	.size = sizeof(unlink_ending), .name = "limits-end",
-};
-
-/* In a child: create a region, and end it. */
-static void create_and_end(int device, const struct ending *ending)
-{
-	struct shatomic_ioc_create create = { .size = sizeof(create),
-					      .region_size = ROOM,
-					      .flags = ending->flags };
-	struct shatomic_ioc_unlink unlink = unlink_ending;
-	void *memory = NULL;
-
-	if (write_text(CGROUP "/cgroup.procs", "0") ||
-	    (ending->in_namespace && unshare(CLONE_NEWIPC)))
-		_exit(1);
-	become_nobody();
-	if (ending->named) {
-		memcpy(create.name, unlink.name, sizeof(create.name));
-		create.mode = 0600;
-	}
-	if (ioctl(device, SHATOMIC_IOC_CREATE, &create) || !has_no_room(device))
-		_exit(2);
-	if (ending->mapped)
-		memory = mmap(NULL, ROOM, PROT_READ, MAP_SHARED, create.fd, 0);
-	if (memory == MAP_FAILED)
-		_exit(3);
-	if (read_number(CGROUP "/memory.current") < (long long)ROOM)
-		_exit(4);
-	if (ending->killed)
-		raise(SIGKILL);
-	close(create.fd);
-	if ((ending->mapped || ending->named) && !has_no_room(device))
-		_exit(5);
-	if (ending->named && !ending->in_namespace &&
-	    ioctl(device, SHATOMIC_IOC_UNLINK, &unlink))
-		_exit(6);
-	if (ending->mapped && !has_no_room(device))
-		_exit(7);
-	_exit(0);
-}
-
-/* What a name keeps stays charged to who made it. */
-static void expect_charged(struct __test_metadata *_metadata, int device)
-{
-	struct shatomic_ioc_unlink unlink = unlink_ending;
-	pid_t child = fork();
-
-	if (!child) {
-		become_nobody();
-		_exit(!has_no_room(device));
-	}
-	EXPECT_EQ(0, wait_child(child));
-	EXPECT_LE((long long)ROOM, read_number(CGROUP "/memory.current"));
-	EXPECT_EQ(0, ioctl(device, SHATOMIC_IOC_UNLINK, &unlink));
-}
-
-/* In a child: whether there is room, which comes last and may take a moment. */
-static void find_room(int device)
-{
-	uint32_t limit;
-	int i;
-
-	become_nobody();
-	for (i = 0; i < 100; i++) {
-		if (create(device, ROOM, 0, &limit) >= 0)
-			_exit(get_info(device).user_regions != 1);
-		usleep(10000);
-	}
-	_exit(1);
-}
-
-static void try_ending(struct __test_metadata *_metadata,
-		       FIXTURE_DATA(limits) *self, const struct ending *ending)
-{
-	pid_t child;
-
-	ASSERT_EQ(0, mkdir(CGROUP, 0755));
-	child = fork();
-	if (!child)
-		create_and_end(self->device, ending);
-	EXPECT_EQ(ending->killed ? 256 + SIGKILL : 0, wait_child(child));
-	if (ending->named && ending->killed && !ending->in_namespace)
-		expect_charged(_metadata, self->device);
-	EXPECT_EQ(true, all_is_back(self));
-
-	child = fork();
-	if (!child)
-		find_room(self->device);
-	EXPECT_EQ(0, wait_child(child));
-	EXPECT_GT((long long)(ROOM / 2),
-		  read_number(CGROUP "/memory.current"));
-	EXPECT_EQ(0, rmdir(CGROUP));
-}
-
-/* Locked memory and the cgroup's, however a region ends. */
-TEST_F_TIMEOUT(limits, all_is_given_back, 120)
-{
-	unsigned int i;
-
-	for (i = 0; i < COUNT_OF(endings); i++) {
-		TH_LOG("%s", endings[i].what);
-		try_ending(_metadata, self, &endings[i]);
-	}
-}
-
-/* In the middle, or sooner or later. */
-TEST_F_TIMEOUT(limits, killed_while_creating, 120)
-{
-	uint32_t limit;
-	pid_t child;
-	int round;
-
-	for (round = 0; round < 10; round++) {
-		child = fork();
-		if (!child) {
-			while (create(self->device, 256 * MIB, 0, &limit) >= 0)
-				close_range(self->device + 1, ~0U, 0);
-			_exit(1);
-		}
-		usleep(5000 + round * 7000);
-		kill(child, SIGKILL);
-		EXPECT_EQ(256 + SIGKILL, wait_child(child));
-		EXPECT_EQ(true, all_is_back(self));
-	}
 }
 
 TEST_F(limits, huge_pages_on_demand)
@@ -665,7 +388,7 @@ TEST_F_TIMEOUT(limits, huge_pages_that_cannot_be_had, 120)
 		EXPECT_EQ(-ENOMEM, create(self->device, left & -(2 * MIB),
 					  SHATOMIC_CREATE_HUGE, &limit));
 		EXPECT_EQ(SHATOMIC_LIMIT_MEMORY, limit);
-		EXPECT_EQ(true, all_is_back(self));
+		EXPECT_EQ(true, all_is_back(self->device, &self->before));
 	}
 
 	munmap(memory, size);
@@ -673,44 +396,6 @@ TEST_F_TIMEOUT(limits, huge_pages_that_cannot_be_had, 120)
 	EXPECT_EQ(0, write_text(COMPACTION, "1"));
 	if (left <= whole)
 		SKIP(return, "too little of the node is free in pieces");
-}
-
-TEST_F(limits, asynchronous_free)
-{
-	uint32_t limit;
-	int fd = create(self->device, 32 * MIB, SHATOMIC_CREATE_ASYNC_FREE,
-			&limit);
-
-	ASSERT_LE(0, fd);
-	close(fd);
-	EXPECT_EQ(true, all_is_back(self));
-}
-
-#define BIG_ROWS 200000
-
-struct big_columns {
-	uint64_t *offsets;
-	uint64_t *operands;
-	uint64_t *results;
-};
-
-static struct big_columns big_columns(void)
-{
-	return (struct big_columns){ calloc(BIG_ROWS, 8), calloc(BIG_ROWS, 8),
-				     calloc(BIG_ROWS, 8) };
-}
-
-static struct shatomic_ioc_batch big_batch(const struct big_columns *columns)
-{
-	return (struct shatomic_ioc_batch){
-		.size = sizeof(struct shatomic_ioc_batch),
-		.op = SHATOMIC_OP_FETCH_AND_ADD, .width = 8, .rows = BIG_ROWS,
-		.offsets = (uintptr_t)columns->offsets,
-		.operands = (uintptr_t)columns->operands,
-		.results = (uintptr_t)columns->results,
-		/* Lanes, which two CPUs do not choose by themselves. */
-		.parallelism = 2,
-	};
 }
 
 /* A batch that waits, on its own thread. */
@@ -819,11 +504,11 @@ static void one_in_flight(struct __test_metadata *_metadata,
 
 	waiting.fd = create(self->device, 8, 0, &refused_by);
 	fd = create(self->device, 8, 0, &refused_by);
-	ASSERT_EQ(0, set_parameter(self, parameter, 0));
+	ASSERT_EQ(0, set_parameter(parameter, 0));
 	EXPECT_EQ(-EPERM, run_counted(fd, &refused_by));
 	EXPECT_EQ(limit, refused_by);
 	EXPECT_EQ(0, run_get(fd, false, &offset, &result, &refused_by));
-	ASSERT_EQ(0, set_parameter(self, parameter, 1));
+	ASSERT_EQ(0, set_parameter(parameter, 1));
 	EXPECT_EQ(0, run_counted(fd, &refused_by));
 	EXPECT_EQ(0, get_info(self->device).batches);
 
@@ -839,9 +524,9 @@ static void one_in_flight(struct __test_metadata *_metadata,
 	EXPECT_EQ(0, run_get(fd, false, &offset, &result, &refused_by));
 	EXPECT_EQ(1, get_info(self->device).batches);
 	/* One more is one more. */
-	ASSERT_EQ(0, set_parameter(self, parameter, 2));
+	ASSERT_EQ(0, set_parameter(parameter, 2));
 	EXPECT_EQ(0, run_counted(waiting.fd, &refused_by));
-	ASSERT_EQ(0, set_parameter(self, parameter, 1));
+	ASSERT_EQ(0, set_parameter(parameter, 1));
 
 	EXPECT_EQ(true, end_batch(&waiting));
 	EXPECT_EQ(0, get_info(self->device).batches);
@@ -896,253 +581,6 @@ TEST_F(limits, batch_that_waits)
 	EXPECT_EQ(true, end_batch(&waiting));
 	EXPECT_EQ(16, waiting.result);
 	close(waiting.fd);
-}
-
-/* Whoever shared the batch, and however late, is done with it. */
-TEST_F(limits, nothing_is_in_flight_after_the_call)
-{
-	struct big_columns columns = big_columns();
-	struct shatomic_ioc_batch batch = big_batch(&columns);
-	uint32_t limit;
-	int fd, i;
-
-	batch.rows = 20000;
-	ASSERT_EQ(0, set_parameter(self, "max_user_batches", 1));
-	for (i = 0; i < 200; i++) {
-		fd = create(self->device, 4096, 0, &limit);
-		ASSERT_EQ(0, ioctl(fd, SHATOMIC_IOC_BATCH, &batch));
-		ASSERT_EQ(0, get_info(self->device).batches);
-		close(fd);
-		ASSERT_EQ(self->before.regions,
-			  get_info(self->device).regions);
-	}
-}
-
-/* Killed in the middle of batches that workers share, again and again. */
-TEST_F_TIMEOUT(limits, killed_in_mid_batch, 120)
-{
-	struct big_columns columns = big_columns();
-	uint32_t limit;
-	pid_t child;
-	int round;
-
-	for (round = 0; round < 30; round++) {
-		child = fork();
-		if (!child) {
-			struct shatomic_ioc_batch batch = big_batch(&columns);
-			int fd = create(self->device, MIB, 0, &limit);
-
-			while (!ioctl(fd, SHATOMIC_IOC_BATCH, &batch))
-				;
-			_exit(1);
-		}
-		usleep(10000 + round * 1000);
-		kill(child, SIGKILL);
-		EXPECT_EQ(256 + SIGKILL, wait_child(child));
-	}
-	EXPECT_EQ(true, all_is_back(self));
-}
-
-/* What a parameter is given, and what then holds, by INFO. */
-static const struct setting {
-	const char *parameter;
-	const char *text;
-	int err;
-	size_t member; /* of struct shatomic_ioc_info */
-	uint64_t holds;
-} settings[] = {
-#define MEMBER(name) offsetof(struct shatomic_ioc_info, name)
-#define REFUSED(name) \
-	{ #name, "-1", -EINVAL, MEMBER(name), 0 }, \
-	{ #name, "many", -EINVAL, MEMBER(name), 0 }, \
-	{ #name, "1 2", -EINVAL, MEMBER(name), 0 }, \
-	{ #name, "\n", -EINVAL, MEMBER(name), 0 }, \
-	{ #name, "18446744073709551616", -ERANGE, MEMBER(name), 0 }
-#define REFUSED_UINT(name) \
-	REFUSED(name), \
-	{ #name, "4294967296", -ERANGE, MEMBER(name), 0 }, \
-	{ #name, "4294967295", 0, MEMBER(name), UINT32_MAX }
-#define HOLDS(name, text, value) { #name, text, 0, MEMBER(name), value }
-	REFUSED(max_pinned_bytes),
-	HOLDS(max_pinned_bytes, "0", 0),
-	HOLDS(max_pinned_bytes, "18446744073709551615", UINT64_MAX),
-	REFUSED_UINT(max_regions),
-	HOLDS(max_regions, "0", 0),
-	REFUSED_UINT(max_user_regions),
-	HOLDS(max_user_regions, "0", 0),
-	REFUSED(max_batch_rows),
-	HOLDS(max_batch_rows, "0", 0),
-	/* A completion of io_uring could not tell more. */
-	HOLDS(max_batch_rows, "2147483648", INT32_MAX),
-	HOLDS(max_batch_rows, "18446744073709551615", INT32_MAX),
-	REFUSED_UINT(max_batches),
-	HOLDS(max_batches, "0", 0),
-	REFUSED_UINT(max_user_batches),
-	HOLDS(max_user_batches, "0", 0),
-	REFUSED_UINT(max_region_batches),
-	HOLDS(max_region_batches, "0", 0),
-	REFUSED_UINT(slice_rows),
-	/* Chunks are not cut. */
-	HOLDS(slice_rows, "0", 1024),
-	HOLDS(slice_rows, "1023", 1024),
-};
-
-static uint64_t member_of_info(int device, size_t member)
-{
-	struct shatomic_ioc_info info = get_info(device);
-	uint64_t value;
-	uint32_t half;
-
-	switch (member) {
-	case MEMBER(max_pinned_bytes):
-	case MEMBER(max_batch_rows):
-	case MEMBER(slice_rows):
-		memcpy(&value, (char *)&info + member, sizeof(value));
-		return value;
-	default:
-		memcpy(&half, (char *)&info + member, sizeof(half));
-		return half;
-	}
-}
-
-/* With whatever set, what the limit says is refused, and all else goes on. */
-static void expect_use(struct __test_metadata *_metadata,
-		       FIXTURE_DATA(limits) *self, const struct setting *setting)
-{
-	bool none = !setting->holds, creates, runs;
-	struct shatomic_ioc_batch batch;
-	uint32_t limit;
-	int region, fd;
-
-	creates = !(none && (setting->member == MEMBER(max_pinned_bytes) ||
-			     setting->member == MEMBER(max_regions)));
-	runs = !(none && setting->member == MEMBER(max_batch_rows));
-	fd = create(self->device, 8, 0, &limit);
-	EXPECT_EQ(creates, fd >= 0);
-	close(fd);
-	if (!creates)
-		return;
-	region = create(self->device, 8, 0, &limit);
-	EXPECT_EQ(runs ? 0 : -EPERM, run_gets(region, 3000, &batch));
-	close(region);
-}
-
-TEST_F(limits, what_parameters_take)
-{
-	char path[128], old_value[32];
-	unsigned int i;
-	uint64_t before;
-	int fd;
-
-	for (i = 0; i < COUNT_OF(settings); i++) {
-		const struct setting *setting = &settings[i];
-
-		snprintf(path, sizeof(path), PARAMETERS "%s",
-			 setting->parameter);
-		fd = open(path, O_RDONLY);
-		memset(old_value, 0, sizeof(old_value));
-		ASSERT_LT(0, read(fd, old_value, sizeof(old_value) - 1));
-		close(fd);
-		before = member_of_info(self->device, setting->member);
-
-		EXPECT_EQ(setting->err, write_text(path, setting->text))
-		{
-			TH_LOG("%s=%s", setting->parameter, setting->text);
-		}
-		EXPECT_EQ(setting->err ? before : setting->holds,
-			  member_of_info(self->device, setting->member))
-		{
-			TH_LOG("%s=%s", setting->parameter, setting->text);
-		}
-		if (!setting->err)
-			expect_use(_metadata, self, setting);
-		EXPECT_EQ(0, write_text(path, old_value));
-	}
-}
-
-/* They are root's to change, and anybody's to read. */
-TEST_F(limits, parameters_are_roots)
-{
-	char path[128];
-	unsigned int i;
-	struct stat st;
-
-	for (i = 0; i < COUNT_OF(settings); i++) {
-		snprintf(path, sizeof(path), PARAMETERS "%s",
-			 settings[i].parameter);
-		ASSERT_EQ(0, stat(path, &st));
-		EXPECT_EQ(0, st.st_uid);
-		EXPECT_EQ(0644, st.st_mode & 0777);
-	}
-}
-
-/* The smallest slices there can be: many times more pieces than CPUs. */
-TEST_F(limits, slice_rows)
-{
-	struct big_columns columns = big_columns();
-	struct shatomic_ioc_batch batch = big_batch(&columns);
-	uint64_t word = 0;
-	uint32_t limit;
-	int fd = create(self->device, 4096, 0, &limit), i;
-
-	ASSERT_EQ(0, set_parameter(self, "slice_rows", 1));
-	EXPECT_EQ(1024, get_info(self->device).slice_rows);
-	ASSERT_EQ(0, set_parameter(self, "slice_rows", 1025));
-	EXPECT_EQ(1025, get_info(self->device).slice_rows);
-	for (i = 0; i < BIG_ROWS; i++)
-		columns.operands[i] = 1;
-
-	/* In slices, as nobody sees the order; then in lanes, as it is seen. */
-	batch.results = 0;
-	ASSERT_EQ(0, ioctl(fd, SHATOMIC_IOC_BATCH, &batch));
-	EXPECT_EQ(BIG_ROWS, batch.rows_done);
-	ASSERT_EQ(8, pread(fd, &word, 8, 0));
-	EXPECT_EQ(BIG_ROWS, word);
-	batch.results = (uintptr_t)columns.results;
-	ASSERT_EQ(0, ioctl(fd, SHATOMIC_IOC_BATCH, &batch));
-	EXPECT_EQ(BIG_ROWS, batch.rows_done);
-	for (i = 0; i < BIG_ROWS; i++)
-		ASSERT_EQ(BIG_ROWS + i, columns.results[i]);
-	close(fd);
-}
-
-static int unload(void)
-{
-	return syscall(SYS_delete_module, "shatomic", O_NONBLOCK) ? -errno : 0;
-}
-
-/* A module in use refuses to go. */
-TEST_F(limits, the_module_stays_while_it_is_used)
-{
-	struct shatomic_ioc_create named = { .size = sizeof(named),
-					     .region_size = 8, .mode = 0600,
-					     .name = "limits-busy" };
-	struct shatomic_ioc_unlink unlink = { .size = sizeof(unlink),
-					      .name = "limits-busy" };
-	uint32_t limit;
-	void *mapping;
-	int fd;
-
-	if (access("/sys/module/shatomic/refcnt", F_OK))
-		SKIP(return, "it is built into the kernel");
-	fd = create(self->device, 4096, 0, &limit);
-	close(self->device);
-	EXPECT_EQ(-EAGAIN, unload());
-	mapping = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
-	ASSERT_NE(MAP_FAILED, mapping);
-	close(fd);
-	EXPECT_EQ(-EAGAIN, unload());
-
-	self->device = open(DEVICE, O_RDWR);
-	ASSERT_LE(0, self->device);
-	ASSERT_EQ(0, ioctl(self->device, SHATOMIC_IOC_CREATE, &named));
-	close(named.fd);
-	munmap(mapping, 4096);
-	close(self->device);
-	EXPECT_EQ(-EAGAIN, unload());
-	self->device = open(DEVICE, O_RDWR);
-	ASSERT_LE(0, self->device);
-	EXPECT_EQ(0, ioctl(self->device, SHATOMIC_IOC_UNLINK, &unlink));
 }
 
 TEST_HARNESS_MAIN
