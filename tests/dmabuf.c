@@ -4,17 +4,14 @@
  * a mapping of one is, how long it keeps the region, what is refused. The driver
  * is tests/importer, which root loads.
  */
-#include "harness.h"
+#include "device.h"
 #include "importer/importer.h"
 
 #include <linux/dma-buf.h>
-#include <sys/ioctl.h>
 #include <sys/syscall.h>
 
-#define DEVICE "/dev/shatomic"
 #define IMPORTER "/dev/importer"
 #define IMPORTER_MODULE "/tests/importer.ko"
-#define MIB (1UL << 20)
 #define NAME "dmabuf-test"
 
 FIXTURE(dmabuf)
@@ -23,30 +20,6 @@ FIXTURE(dmabuf)
 	int importer;
 	struct shatomic_ioc_info before;
 };
-
-static struct shatomic_ioc_info get_info(int device)
-{
-	struct shatomic_ioc_info info = { .size = sizeof(info) };
-
-	ioctl(device, SHATOMIC_IOC_INFO, &info);
-	return info;
-}
-
-/* What the last file on a region takes with it may take a moment. */
-static bool all_is_back(FIXTURE_DATA(dmabuf) *self)
-{
-	struct shatomic_ioc_info now;
-	unsigned int i;
-
-	for (i = 0; i < 100; i++) {
-		now = get_info(self->device);
-		if (now.regions <= self->before.regions &&
-		    now.pinned_bytes <= self->before.pinned_bytes)
-			return true;
-		usleep(100000);
-	}
-	return false;
-}
 
 static void load_importer(void)
 {
@@ -70,7 +43,7 @@ FIXTURE_SETUP(dmabuf)
 FIXTURE_TEARDOWN(dmabuf)
 {
 	close(self->importer);
-	EXPECT_EQ(true, all_is_back(self));
+	EXPECT_EQ(true, all_is_back(self->device, &self->before));
 	EXPECT_EQ(0, syscall(SYS_delete_module, "importer", O_NONBLOCK));
 	close(self->device);
 }
@@ -224,7 +197,7 @@ TEST_F(dmabuf, a_mapping_is_one_of_the_region)
 	__atomic_fetch_add(&mapped[1000], 1, __ATOMIC_SEQ_CST);
 	EXPECT_EQ(8, mapped[1000]);
 	munmap(mapped, 2 * MIB);
-	EXPECT_EQ(true, all_is_back(self));
+	EXPECT_EQ(true, all_is_back(self->device, &self->before));
 }
 
 /* Pages stay, and stay charged for, until the driver lets go. */
@@ -243,7 +216,7 @@ TEST_F(dmabuf, a_driver_keeps_the_region)
 	EXPECT_EQ(-1, syscall(SYS_delete_module, "shatomic", O_NONBLOCK));
 	EXPECT_EQ(42, exchange(self->importer, IMPORTER_BY_VMAP, 800, 43));
 	ASSERT_EQ(0, ioctl(self->importer, IMPORTER_DETACH));
-	EXPECT_EQ(true, all_is_back(self));
+	EXPECT_EQ(true, all_is_back(self->device, &self->before));
 }
 
 /* Nor does unlinking a region's name take anything from it. */
@@ -272,7 +245,7 @@ TEST_F(dmabuf, a_name_makes_no_difference)
 	EXPECT_EQ(6, words[1]);
 	munmap(words, 4096);
 	ASSERT_EQ(0, ioctl(self->importer, IMPORTER_DETACH));
-	EXPECT_EQ(true, all_is_back(self));
+	EXPECT_EQ(true, all_is_back(self->device, &self->before));
 }
 
 TEST_F(dmabuf, who_may_only_read_exports_nothing)
@@ -346,7 +319,7 @@ TEST_F(dmabuf, nobody_to_tell)
 	close(next);
 	munmap(page, 4096);
 	close(region);
-	EXPECT_EQ(true, all_is_back(self));
+	EXPECT_EQ(true, all_is_back(self->device, &self->before));
 }
 
 TEST_HARNESS_MAIN

@@ -4,16 +4,14 @@
  * of them when CPUs go off and come on, when callers are killed, and of others
  * meanwhile. Root runs it.
  */
-#include "harness.h"
+#include "device.h"
 #include "waiting.h"
 
 #include <liburing.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/ioctl.h>
 
-#define DEVICE "/dev/shatomic"
 #define CGROUP "/sys/fs/cgroup/shatomic-fanout"
 #define CPU1 "/sys/devices/system/cpu/cpu1/online"
 
@@ -93,14 +91,6 @@ static int create_region(int device)
 	return ioctl(device, SHATOMIC_IOC_CREATE, &create) ? -1 : create.fd;
 }
 
-static struct shatomic_ioc_info get_info(int device)
-{
-	struct shatomic_ioc_info info = { .size = sizeof(info) };
-
-	ioctl(device, SHATOMIC_IOC_INFO, &info);
-	return info;
-}
-
 /*
  * Whether the results of batches on a region that nobody else changes, @times
  * one after the other, are those of row order: each word counts its rows.
@@ -153,21 +143,9 @@ FIXTURE_SETUP(fanout)
 
 FIXTURE_TEARDOWN(fanout)
 {
-	struct shatomic_ioc_info now;
-	unsigned int i;
-
 	free_columns(&self->columns);
 	close(self->region);
-	/* Killed processes take a moment. */
-	for (i = 0; i < 150; i++) {
-		now = get_info(self->device);
-		if (!now.batches && now.regions <= self->before.regions)
-			break;
-		usleep(100000);
-	}
-	EXPECT_EQ(0, now.batches);
-	EXPECT_EQ(self->before.regions, now.regions);
-	EXPECT_EQ(self->before.pinned_bytes, now.pinned_bytes);
+	EXPECT_TRUE(all_is_back(self->device, &self->before));
 	close(self->device);
 }
 

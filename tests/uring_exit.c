@@ -5,15 +5,13 @@
  * in the middle by chance, some because memory that they read is kept from
  * them, by userfaultfd.
  */
-#include "harness.h"
+#include "device.h"
 #include "waiting.h"
 
 #include <liburing.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/ioctl.h>
 
-#define DEVICE "/dev/shatomic"
 #define PAGE_BYTES 4096
 #define REGION_BYTES (1U << 20)
 /* Shared by two CPUs, each of which goes through all rows. */
@@ -35,42 +33,21 @@ struct submission {
 	char *operands;
 };
 
-static struct shatomic_ioc_info get_info(int device)
+/*
+ * Whether all is back when the ring is entered meanwhile: with DEFER_TASKRUN a
+ * command's file may be let go of, after its completion, only then.
+ */
+static bool all_is_back_with_ring(struct submission *own)
 {
-	struct shatomic_ioc_info info = { .size = sizeof(info) };
-
-	ioctl(device, SHATOMIC_IOC_INFO, &info);
-	return info;
-}
-
-/* Whether all is as it was within a time that is long enough for anything. */
-static bool all_is_back_with(int device, const struct shatomic_ioc_info *before,
-			     struct io_uring *ring)
-{
-	struct shatomic_ioc_info now;
 	unsigned int i;
 
 	for (i = 0; i < 1500; i++) {
-		now = get_info(device);
-		/* Less is left when programs before had not ended wholly. */
-		if (now.batches <= before->batches &&
-		    now.regions <= before->regions &&
-		    now.pinned_bytes <= before->pinned_bytes)
+		if (is_back(own->device, &own->before))
 			return true;
 		usleep(10000);
-		/*
-		 * With DEFER_TASKRUN a command's file may be let go of, after
-		 * its completion, only when the ring is entered again.
-		 */
-		if (ring)
-			io_uring_get_events(ring);
+		io_uring_get_events(&own->ring);
 	}
 	return false;
-}
-
-static bool all_is_back(int device, const struct shatomic_ioc_info *before)
-{
-	return all_is_back_with(device, before, NULL);
 }
 
 static int create_region(int device)
@@ -198,7 +175,7 @@ static void end_region(struct submission *own)
 		if (reap(&own->ring) != (int)ROWS)
 			_exit(14);
 	}
-	_exit(all_is_back_with(own->device, &own->before, &own->ring) ? 0 : 15);
+	_exit(all_is_back_with_ring(own) ? 0 : 15);
 }
 
 static void *outlive(void *arg)
