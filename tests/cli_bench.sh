@@ -26,10 +26,11 @@ measures() {
 
 # Without the kernel is a contender of its own just where the kernel is one.
 local_is_told() {
+	bench >"$tap_dir/told" || return
 	if [ "$SHATOMIC_BACKEND" = device ]; then
-		bench | grep -q LOCAL
+		grep -q LOCAL "$tap_dir/told"
 	else
-		! bench | grep -q LOCAL
+		! grep -q LOCAL "$tap_dir/told"
 	fi
 }
 
