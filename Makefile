@@ -2,6 +2,10 @@
 # What can be asked for: each is a script, or made by a makefile of its own.
 # tools/build.mk has how the parts are built and installed.
 
+# The library is made for each part that needs it, and packages are installed;
+# make -j is for what is within a part.
+.NOTPARALLEL:
+
 # Tells the words behind ## of each target that has some.
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s  %s\n", $$1, $$2 }' \
