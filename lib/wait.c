@@ -102,6 +102,16 @@ static struct timespec deadline_of(const struct timespec *timeout)
 	return now;
 }
 
+static bool has_passed(const struct timespec *deadline)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (now.tv_sec != deadline->tv_sec)
+		return now.tv_sec > deadline->tv_sec;
+	return now.tv_nsec >= deadline->tv_nsec;
+}
+
 int shatomic_check_timeout(const struct timespec *timeout)
 {
 	if (timeout && (timeout->tv_sec < 0 || timeout->tv_nsec < 0 ||
@@ -128,6 +138,9 @@ static int wait_until(const struct shatomic_region *region, uint64_t offset,
 		err = halves.count == 1 ?
 			      wait_one(halves.first, seen[0], deadline) :
 			      wait_two(halves.first, seen, deadline);
+		/* Not by the kernel, when the rest of a half never rests. */
+		if (err == EAGAIN && deadline && has_passed(deadline))
+			err = ETIMEDOUT;
 	}
 	if (err == ETIMEDOUT || err == EINTR)
 		return shatomic_fail(err, "offset %llu did not change: %s",

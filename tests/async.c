@@ -7,14 +7,10 @@
  */
 #include "common.h"
 
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <limits.h>
 #include <liburing.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stddef.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #define REGION_BYTES (64UL << 10)
@@ -108,22 +104,6 @@ static struct shatomic_batch count_batch(unsigned int word, unsigned int rows)
 static uint64_t word_of(struct shatomic_region *region, unsigned int word)
 {
 	return shatomic_get_u64((uint64_t *)shatomic_buf(region, NULL) + word);
-}
-
-/* Have a system call fail for this thread from now on. */
-static int forbid(unsigned int number, int err)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-			 offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | err),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = { COUNT_OF(code), code };
-
-	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
 }
 
 static bool ring_can_be_had(void)
@@ -818,7 +798,7 @@ TEST(io_uring_forbidden)
 {
 	struct shatomic_queue_options options = { 0 };
 
-	ASSERT_EQ(0, forbid(SYS_io_uring_setup, EPERM));
+	ASSERT_EQ(0, fail_call(SYS_io_uring_setup, EPERM));
 	EXPECT_EQ(SHATOMIC_QUEUE_SYNCHRONOUS, kind_with(&options));
 	EXPECT_STREQ("", shatomic_error());
 }
@@ -827,7 +807,7 @@ TEST(io_uring_not_there)
 {
 	struct shatomic_queue_options options = { 0 };
 
-	ASSERT_EQ(0, forbid(SYS_io_uring_setup, ENOSYS));
+	ASSERT_EQ(0, fail_call(SYS_io_uring_setup, ENOSYS));
 	EXPECT_EQ(SHATOMIC_QUEUE_SYNCHRONOUS, kind_with(&options));
 	EXPECT_STREQ("", shatomic_error());
 }
@@ -841,7 +821,7 @@ TEST(io_uring_without_commands)
 
 	if (io_uring_queue_init(4, &ring, 0))
 		SKIP(return, "io_uring can't be had here");
-	ASSERT_EQ(0, forbid(SYS_io_uring_register, EINVAL));
+	ASSERT_EQ(0, fail_call(SYS_io_uring_register, EINVAL));
 	EXPECT_EQ(SHATOMIC_QUEUE_SYNCHRONOUS, kind_with(&options));
 	EXPECT_STREQ("", shatomic_error());
 	options.ring = &ring;
@@ -854,7 +834,7 @@ TEST(io_uring_out_of_memory)
 {
 	struct shatomic_queue_options options = { 0 };
 
-	ASSERT_EQ(0, forbid(SYS_io_uring_setup, ENOMEM));
+	ASSERT_EQ(0, fail_call(SYS_io_uring_setup, ENOMEM));
 	EXPECT_EQ(-ENOMEM, kind_with(&options));
 	EXPECT_NE(NULL, strstr(shatomic_error(), "io_uring_setup"));
 }
@@ -890,7 +870,7 @@ static void *submit_refused(void *arg)
 {
 	struct submitter *submitter = arg;
 
-	submitter->err = forbid(SYS_io_uring_enter, EAGAIN) ? 1 :
+	submitter->err = fail_call(SYS_io_uring_enter, EAGAIN) ? 1 :
 		shatomic_queue_submit(submitter->queue, submitter->region,
 				      &submitter->batches[0], 1);
 	return NULL;

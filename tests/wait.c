@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/syscall.h>
 
 #define REGION_BYTES 4096
 
@@ -296,6 +297,27 @@ TEST_F_TIMEOUT(wait, a_neighbour_that_never_rests, 60)
 		shatomic_set_u32(stop, 1);
 		EXPECT_EQ(0, wait_child(child));
 	}
+}
+
+/*
+ * Nor does it keep one from ending, though the kernel finds the half changed
+ * whenever it looks.
+ */
+TEST_F(wait, a_neighbour_does_not_prolong_it)
+{
+	static const struct {
+		unsigned int offset, width;
+	} words[] = { { 2, 1 }, { 4, 2 }, { 0, 6 }, { 1, 6 } };
+	const struct timespec soon = { .tv_nsec = 1000 };
+	unsigned char zero[8] = { 0 };
+	unsigned int i;
+
+	ASSERT_EQ(0, fail_call(SYS_futex, EAGAIN));
+	ASSERT_EQ(0, fail_call(SYS_futex_waitv, EAGAIN));
+	for (i = 0; i < COUNT_OF(words); i++)
+		EXPECT_EQ(-ETIMEDOUT,
+			  shatomic_wait(self->region, words[i].offset,
+					words[i].width, zero, &soon));
 }
 
 #define WAITERS 4

@@ -27,7 +27,9 @@ extern "C" {
  * Returns at once when the word differs already. It sleeps until
  * shatomic_wake() is called for a word that shares an aligned 4 bytes with this
  * one: changing the word wakes nobody, whoever changes it (an operation, a
- * batch, the kernel). A word that changes and changes back may go unseen.
+ * batch, the kernel). A word that changes and changes back may go unseen. Other
+ * bytes of its aligned 4 bytes that change all the time keep it awake, at the
+ * cost of CPU time.
  * shatomic_wait() orders like a load with __ATOMIC_ACQUIRE.
  *
  * Return: 0 when the word was seen to differ; -ETIMEDOUT; -EINTR (a signal was
