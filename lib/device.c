@@ -127,7 +127,6 @@ static int attach(struct shatomic_region *region)
 				     strerror(err));
 	region->memory.size = info.region_size;
 	region->memory.writable = !(info.open_flags & SHATOMIC_OPEN_READ_ONLY);
-	region->pinned = true;
 	region->async_free = info.create_flags & SHATOMIC_CREATE_ASYNC_FREE;
 	memcpy(region->name, info.name, sizeof(region->name));
 	return shatomic_map_region(region);
@@ -289,6 +288,7 @@ static int get_info(const struct shatomic_region *region,
 		return shatomic_fail(err, "asking for a region's information: %s",
 				     strerror(err));
 	info->huge_bytes = arg.huge_bytes;
+	info->pinned = 1;
 	info->mode = arg.mode;
 	info->uid = arg.uid;
 	info->gid = arg.gid;

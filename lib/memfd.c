@@ -157,7 +157,7 @@ static int pin(struct shatomic_region *region)
 
 	/* Not mlock(), which sanitizers replace by one without effect. */
 	if (!mlock2(region->memory.base, region->memory.size, 0)) {
-		region->pinned = true;
+		region->pinned_by = getpid();
 		return 0;
 	}
 	err = errno;
@@ -348,6 +348,7 @@ static int get_info(const struct shatomic_region *region,
 		return shatomic_fail(err, "fstat: %s", strerror(err));
 	}
 	info->huge_bytes = shatomic_mapped_huge_bytes(&region->memory);
+	info->pinned = region->pinned_by == getpid();
 	/* The mode of a memfd lets nobody in: there is no name to open. */
 	info->mode = region->name[0] ? stat.st_mode & 0777 : 0;
 	info->uid = stat.st_uid;

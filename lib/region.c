@@ -418,7 +418,6 @@ int shatomic_get_info(const struct shatomic_region *region,
 		return shatomic_fail(EINVAL, "region or info is NULL");
 	found.backend = region->ops->backend;
 	found.size = region->memory.size;
-	found.pinned = region->pinned;
 	found.writable = region->memory.writable;
 	strcpy(found.name, region->name);
 	err = region->ops->get_info(region, &found);

@@ -56,7 +56,6 @@ check "or bytes" sh -c "shatomic info --bytes $large | grep -qx 'size:    157286
 check "ls as JSON" table_of_json
 check "is one object" sh -c "shatomic ls --json | tr -d ' \n' | grep -q '^{\"regions\":\[{.*}\]}$'"
 check "info as JSON has plain numbers" sh -c "shatomic info --json $large | grep -qx '  \"size\": 1572864,'"
-check "and truth values" sh -c "shatomic info --json $large | grep -Eqx '  \"pinned\": (true|false),'"
 check "set" shatomic set "$name" 8 -1
 check "words as lines of JSON" prints '{"offset":0,"value":0}
 {"offset":8,"value":18446744073709551615}' shatomic get --json --count 2 "$name" 0

@@ -30,6 +30,16 @@ check "create again is refused" refuses "$name" shatomic create "$name"
 check "ls shows it" listed
 check "info tells its size" sh -c "shatomic info '$name' | grep -q 64K"
 
+if [ "$SHATOMIC_BACKEND" = memfd ]; then
+	check "a lock that goes with the command is refused" refuses "--pinned" shatomic create --pinned "$other"
+	check "nothing is made then" refuses "$other" shatomic info "$other"
+	check "info tells of no lock of its own" sh -c "! shatomic info --json '$name' | grep pinned"
+else
+	check "create --pinned" shatomic create --pinned "$other"
+	check "info tells that it is" sh -c "shatomic info --json '$other' | grep -qx '  \"pinned\": true,'"
+	check "remove it" shatomic rm "$other"
+fi
+
 check "a bad name is refused" refuses "a/b" shatomic create a/b
 check "a mode of nothing is refused" refuses "--mode" shatomic create --mode 0 none-$$
 check "a size of nothing is refused" refuses "0" shatomic create --size 0 none-$$

@@ -546,6 +546,39 @@ TEST_F(nobody, pinned_as_far_as_allowed)
 	EXPECT_EQ(0, wait_child(child));
 }
 
+/* Which a lock on a mapping is not. */
+TEST(a_child_is_pinned_where_the_memory_is)
+{
+	struct shatomic_create_options options = {
+		.length = 8, .flags = SHATOMIC_CREATE_PINNED,
+	};
+	struct shatomic_region *region;
+	struct shatomic_info info;
+	pid_t child;
+
+	ASSERT_EQ(0, shatomic_create(&options, &region));
+	ASSERT_EQ(0, shatomic_get_info(region, &info));
+	EXPECT_EQ(1, info.pinned);
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child) {
+		struct shatomic_region *imported;
+
+		if (shatomic_get_info(region, &info) ||
+		    info.pinned != on_device(region))
+			_exit(1);
+		if (shatomic_import(shatomic_fd(region), &imported) ||
+		    shatomic_get_info(imported, &info) || info.pinned != 1)
+			_exit(2);
+		shatomic_close(imported);
+		_exit(0);
+	}
+	EXPECT_EQ(0, wait_child(child));
+	ASSERT_EQ(0, shatomic_get_info(region, &info));
+	EXPECT_EQ(1, info.pinned);
+	shatomic_close(region);
+}
+
 TEST_F(named, bad_arguments_of_open_and_unlink)
 {
 	static const char *const names[] = { NULL, "", ".a", "a/b", "a b",

@@ -39,7 +39,9 @@ enum shatomic_backend {
  * Goes with enum shatomic_create_flags. Regions of the device backend are
  * always pinned. The memfd backend locks what RLIMIT_MEMLOCK allows and tells
  * by shatomic_get_info() whether it could; with this flag failing to do so is
- * an error (-EPERM).
+ * an error (-EPERM). Such a region is pinned only while a process that locked
+ * it has it open: each that creates, opens or imports it tries to, and a child
+ * of fork(2) inherits no lock.
  */
 #define SHATOMIC_CREATE_PINNED (1U << 31)
 
@@ -153,7 +155,8 @@ struct shatomic_create_options {
  * @backend: Never SHATOMIC_BACKEND_AUTO.
  * @size: Size in bytes.
  * @huge_bytes: How many of them lie in huge pages.
- * @pinned: Non-zero when the memory cannot be swapped out.
+ * @pinned: Non-zero when the memory cannot be swapped out: on the memfd backend,
+ *	when the calling process has locked it by this handle.
  * @writable: Zero when it was opened read-only.
  * @mode: Permission bits.
  * @uid: Owner.

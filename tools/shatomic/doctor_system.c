@@ -65,31 +65,13 @@ static bool device_is_usable(void)
 	return access(DOCTOR_DEVICE, R_OK | W_OK) == 0;
 }
 
-/* A region to see what it is like; false when there is none. */
-static bool try_region(enum shatomic_backend backend, uint64_t size,
-		       struct shatomic_info *info)
-{
-	struct shatomic_create_options options = {
-		.backend = backend,
-		.length = size,
-	};
-	struct shatomic_region *region;
-	int err;
-
-	if (shatomic_create(&options, &region))
-		return false;
-	err = shatomic_get_info(region, info);
-	shatomic_close(region);
-	return !err;
-}
-
 static void check_region(struct finding *finding, enum shatomic_backend backend,
 			 uint64_t size)
 {
 	char text[SIZE_TEXT_SIZE];
 	struct shatomic_info info;
 
-	if (!try_region(backend, size, &info)) {
+	if (!tool_try_region(backend, size, &info)) {
 		find(finding, FINDING_NO, "%s", shatomic_error());
 		advise(finding, "raise the limit that is told; `shatomic ls' shows what named regions hold");
 		return;
@@ -134,7 +116,7 @@ static void check_huge_pages(struct finding *finding,
 		     "regions of less than 2M have none");
 		return;
 	}
-	if (!try_region(backend, size, &info)) {
+	if (!tool_try_region(backend, size, &info)) {
 		find(finding, FINDING_UNKNOWN, "there is no region");
 		return;
 	}

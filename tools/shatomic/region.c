@@ -71,6 +71,17 @@ static error_t parse_create(int key, char *text, struct argp_state *state)
 	}
 }
 
+/* What the command locks of a memfd is not locked any more once it has ended. */
+static void check_pinned(const struct shatomic_create_options *options)
+{
+	struct shatomic_info info;
+
+	if (!tool_try_region(options->backend, 1, &info))
+		tool_die("%s: %s", options->name, shatomic_error());
+	if (info.backend == SHATOMIC_BACKEND_MEMFD)
+		tool_die("--pinned: a region of the memfd backend is pinned only while a process that locked it has it open, which this one does not stay for; one of the device always is");
+}
+
 int command_create(int argc, char **argv)
 {
 	static const struct argp_option option_list[] = {
@@ -83,8 +94,8 @@ int command_create(int argc, char **argv)
 		  "Begin with what FILE has, as `shatomic dump' wrote it: zeros follow a shorter one, a longer one is cut",
 		  0 },
 		{ "huge", KEY_HUGE, NULL, 0, "Huge pages or failure", 0 },
-		{ "pinned", KEY_PINNED, NULL, 0, "Pinned memory or failure",
-		  0 },
+		{ "pinned", KEY_PINNED, NULL, 0,
+		  "Pinned memory, which memfd has none of, or failure", 0 },
 		{ "numa", KEY_NUMA, "bind|interleave:NODE,...", 0,
 		  "Which NUMA nodes its memory comes from: only these, or these in turn",
 		  0 },
@@ -101,6 +112,8 @@ int command_create(int argc, char **argv)
 	struct shatomic_region *region;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &options);
+	if (options.flags & SHATOMIC_CREATE_PINNED)
+		check_pinned(&options);
 	if (shatomic_create(&options, &region))
 		tool_die("%s: %s", options.name, shatomic_error());
 	shatomic_close(region);
@@ -262,7 +275,9 @@ int command_info(int argc, char **argv)
 	record = new_object();
 	add_region(record, info.name, info.size, info.huge_bytes);
 	add_text(record, "backend", tool_backend_name(info.backend));
-	add_truth(record, "pinned", info.pinned);
+	/* Of a memfd it would tell of this process's own lock alone. */
+	if (info.backend != SHATOMIC_BACKEND_MEMFD)
+		add_truth(record, "pinned", info.pinned);
 	add_owner(record, info.mode, info.uid, info.gid);
 	print_record(&arguments.output, columns, record);
 	return TOOL_OK;

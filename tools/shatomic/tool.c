@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What the commands share that is not the reading of arguments: messages,
- * memory, standard output, and opening a region.
+ * memory, standard output, and getting a region.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -108,6 +108,23 @@ struct shatomic_region *tool_open(enum shatomic_backend backend,
 	if (shatomic_open(backend, name, flags, &region))
 		tool_die("%s: %s", name, shatomic_error());
 	return region;
+}
+
+bool tool_try_region(enum shatomic_backend backend, size_t size,
+		     struct shatomic_info *info)
+{
+	struct shatomic_create_options options = {
+		.backend = backend,
+		.length = size,
+	};
+	struct shatomic_region *region;
+	int err;
+
+	if (shatomic_create(&options, &region))
+		return false;
+	err = shatomic_get_info(region, info);
+	shatomic_close(region);
+	return !err;
 }
 
 const char *tool_backend_name(enum shatomic_backend backend)

@@ -9,6 +9,7 @@
 
 #include <argp.h>
 #include <shatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -51,6 +52,10 @@ double tool_now(void);
 /* A handle to a named region, or the end. */
 struct shatomic_region *tool_open(enum shatomic_backend backend,
 				  const char *name, unsigned int flags);
+
+/* A region to see what it is like; false when there is none. */
+bool tool_try_region(enum shatomic_backend backend, size_t size,
+		     struct shatomic_info *info);
 
 /*
  * What argp's help_filter is to return: @text, and after the options what
