@@ -95,20 +95,30 @@ new_region(const struct shatomic_backend_ops *ops)
 	return region;
 }
 
-static void release_region(struct shatomic_region *region)
+static void close_descriptors(struct shatomic_region *region)
 {
-	if (region->memory.base)
-		munmap(region->memory.base, region->memory.size);
 	if (region->fd >= 0)
 		close(region->fd);
 	shatomic_file_close(&region->file);
+}
+
+static void release_memory(struct shatomic_region *region)
+{
+	if (region->memory.base)
+		munmap(region->memory.base, region->memory.size);
 	free(region);
 }
 
-static void *release_region_thread(void *region)
+static void *release_memory_thread(void *region)
 {
-	release_region(region);
+	release_memory(region);
 	return NULL;
+}
+
+static void release_region(struct shatomic_region *region)
+{
+	close_descriptors(region);
+	release_memory(region);
 }
 
 /* Hand a finished region out, or release one that failed with @err. */
@@ -306,14 +316,23 @@ int shatomic_import(int fd, struct shatomic_region **region)
 	return finish(import_either(made), made, region);
 }
 
+/*
+ * Only unmapping takes long. A child that is forked meanwhile has no thread that
+ * goes on with it, and so must not inherit the mapping.
+ */
+static int release_by_thread(struct shatomic_region *region)
+{
+	madvise(region->memory.base, region->memory.size, MADV_DONTFORK);
+	return shatomic_thread_start(NULL, release_memory_thread, region);
+}
+
 void shatomic_close(struct shatomic_region *region)
 {
 	if (!region)
 		return;
-	if (region->close_by_thread &&
-	    !shatomic_thread_start(NULL, release_region_thread, region))
-		return;
-	release_region(region);
+	close_descriptors(region);
+	if (!region->close_by_thread || release_by_thread(region))
+		release_memory(region);
 }
 
 int shatomic_unlink(enum shatomic_backend backend, const char *name)

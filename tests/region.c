@@ -5,6 +5,7 @@
  */
 #include "common.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <sys/resource.h>
 #include <sys/sendfile.h>
@@ -267,14 +268,13 @@ TEST(it_is_read_and_written_like_a_file)
 	shatomic_close(region);
 }
 
-/* The last close of such a region need not have happened on return. */
 TEST(freed_asynchronously)
 {
 	struct shatomic_create_options options = {
 		.length = 4 << 20, .flags = SHATOMIC_CREATE_ASYNC_FREE,
 	};
 	struct shatomic_region *region, *other;
-	int fd, i;
+	int fd;
 
 	ASSERT_EQ(0, shatomic_create(&options, &region));
 	EXPECT_EQ(1, shatomic_dealloc_async(region));
@@ -288,10 +288,51 @@ TEST(freed_asynchronously)
 	memset(shatomic_buf(region, NULL), 1, 4 << 20);
 	fd = shatomic_fd(region);
 	shatomic_close(region);
-	for (i = 0; i < 1000 && fcntl(fd, F_GETFD) != -1; i++)
-		usleep(10000);
 	EXPECT_EQ(-1, fcntl(fd, F_GETFD));
 	EXPECT_EQ(EBADF, errno);
+}
+
+/* Whether what is mapped at @base is a region's memory. */
+static bool is_mapped(const void *base)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	bool found = false;
+	uintptr_t start;
+	char line[512];
+
+	if (!maps)
+		return true;
+	while (fgets(line, sizeof(line), maps)) {
+		if (sscanf(line, "%" SCNxPTR "-", &start) == 1 &&
+		    start == (uintptr_t)base && strstr(line, "shatomic"))
+			found = true;
+	}
+	fclose(maps);
+	return found;
+}
+
+/* Once closed a region is no child's, be it unmapped by then or not. */
+TEST(no_child_inherits_what_is_freed)
+{
+	struct shatomic_create_options options = {
+		.length = 16 << 20, .flags = SHATOMIC_CREATE_ASYNC_FREE,
+	};
+	struct shatomic_region *region;
+	void *base;
+	pid_t child;
+	int i;
+
+	for (i = 0; i < 20; i++) {
+		ASSERT_EQ(0, shatomic_create(&options, &region));
+		base = shatomic_buf(region, NULL);
+		ASSERT_TRUE(is_mapped(base));
+		shatomic_close(region);
+		child = fork();
+		ASSERT_LE(0, child);
+		if (!child)
+			_exit(is_mapped(base));
+		ASSERT_EQ(0, wait_child(child));
+	}
 }
 
 struct shared_lock {
