@@ -142,6 +142,9 @@ int shatomic_device_export_dmabuf(const struct shatomic_region *region,
 
 /* error.c */
 
+/* Room for a sentence; a longer one lacks its middle. */
+#define SHATOMIC_SENTENCE_SIZE 512
+
 /**
  * shatomic_fail() - Keep a sentence for shatomic_error()
  * @err: A positive errno value.

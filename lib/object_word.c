@@ -10,9 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Room for a sentence that a row's number is put before. */
-#define SENTENCE_SIZE 256
-
 /**
  * struct content - What an object was seen to hold, as a word
  * @value: As an integer.
@@ -150,7 +147,7 @@ int shatomic_compare_with_other_type_and_set(struct shatomic_region *region,
 static int fail_row(int err, struct shatomic_byte_batch *batch, uint64_t row,
 		    unsigned int field, const char *column)
 {
-	char sentence[SENTENCE_SIZE];
+	char sentence[SHATOMIC_SENTENCE_SIZE];
 
 	snprintf(sentence, sizeof(sentence), "%s", shatomic_error());
 	batch->error_row = row;

@@ -373,6 +373,67 @@ TEST_F(files, errors_of_create)
 	EXPECT_EQ(0, count_hidden());
 }
 
+static bool ends_with(const char *text, const char *end)
+{
+	size_t length = strlen(text), end_length = strlen(end);
+
+	return length >= end_length &&
+	       !strcmp(text + length - end_length, end);
+}
+
+/* A path of any length to @file, which is here. */
+static void make_path(char path[PATH_MAX], unsigned int steps, const char *file)
+{
+	unsigned int i;
+
+	for (i = 0; i < steps; i++)
+		memcpy(&path[2 * i], "./", 2);
+	strcpy(&path[2 * i], file);
+}
+
+/* However long the path that it is about. */
+TEST_F(files, a_sentence_says_what_and_why)
+{
+	static const struct {
+		const char *file, *begins, *ends;
+		bool stands_on_it;
+	} cases[] = {
+		{ "missing", "previous_path './",
+		  "/missing': No such file or directory", false },
+		{ "", "previous_path './", "/./' is a directory", false },
+		{ "content", "standalone_path './",
+		  "' is previous_path, which flags says to remove", true },
+	};
+	static const unsigned int steps[] = { 2, 100, 220, 240, 250, 2000 };
+	struct shatomic_create_options options;
+	struct shatomic_region *region;
+	char path[PATH_MAX];
+	unsigned int i, j;
+
+	ASSERT_TRUE(write_file("content", "content", 7));
+	for (i = 0; i < COUNT_OF(cases); i++) {
+		for (j = 0; j < COUNT_OF(steps); j++) {
+			make_path(path, steps[j], cases[i].file);
+			options = (struct shatomic_create_options){
+				.source = SHATOMIC_SOURCE_FILE,
+				.previous_path = path,
+			};
+			if (cases[i].stands_on_it) {
+				options.flags =
+					SHATOMIC_CREATE_REMOVE_PREVIOUS_FILE;
+				options.standalone_path = path;
+			}
+			EXPECT_GT(0, shatomic_create(&options, &region));
+			EXPECT_EQ(shatomic_error(),
+				  strstr(shatomic_error(), cases[i].begins));
+			EXPECT_TRUE(ends_with(shatomic_error(), cases[i].ends))
+			{
+				TH_LOG("%s", shatomic_error());
+			}
+		}
+	}
+}
+
 #define NOBODY 65534
 
 /* In a child, as nobody: its exit status is the check that failed. */

@@ -336,7 +336,9 @@ int shatomic_export_dmabuf(const struct shatomic_region *region,
  * shatomic_error() - What went wrong in the calling thread
  *
  * Return: A sentence on the thread's last failed call of this library, without
- * a newline; "" before the first. It stays until the thread's next failure.
+ * a newline; "" before the first. It has up to 511 bytes: where a path is too
+ * long for that, "..." stands for the middle. It stays until the thread's next
+ * failure.
  */
 const char *shatomic_error(void);
 
