@@ -264,6 +264,21 @@ static int fail_misplaced(int err, const struct shatomic_batch *batch)
 	}
 }
 
+static int fail_flags(int err, unsigned int flags)
+{
+	const unsigned int callers = SHATOMIC_BATCH_UNORDERED |
+				     SHATOMIC_BATCH_SNAPSHOT;
+
+	if (err == EINVAL)
+		return shatomic_fail(err,
+				     "flags: a snapshot can't be unordered");
+	if (flags & SHATOMIC_BATCH_COLUMNS_IN_REGION)
+		return shatomic_fail(err,
+				     "flags: SHATOMIC_BATCH_COLUMNS_IN_REGION is not the caller's to set: columns says it");
+	return shatomic_fail(err, "flags has unknown bits 0x%x",
+			     flags & ~callers);
+}
+
 /* An error about a field that all rows share, or a column that is missing. */
 static int fail_whole(int err, const struct shatomic_batch *batch)
 {
@@ -272,11 +287,7 @@ static int fail_whole(int err, const struct shatomic_batch *batch)
 
 	switch (batch->error_field) {
 	case SHATOMIC_FIELD_FLAGS:
-		if (err == EINVAL)
-			return shatomic_fail(err,
-					     "flags: a snapshot can't be unordered");
-		return shatomic_fail(err, "flags 0x%x has unknown bits",
-				     batch->flags);
+		return fail_flags(err, batch->flags);
 	case SHATOMIC_FIELD_OP:
 		if (batch->flags & SHATOMIC_BATCH_SNAPSHOT && err == EINVAL)
 			return shatomic_fail(err,
@@ -290,6 +301,11 @@ static int fail_whole(int err, const struct shatomic_batch *batch)
 		if (batch->widths && batch->width)
 			return shatomic_fail(err,
 					     "width must be 0 when widths is given");
+		if (batch->flags & SHATOMIC_BATCH_SNAPSHOT &&
+		    batch->width == SHATOMIC_DOUBLE_WIDTH)
+			return shatomic_fail(err,
+					     "width %u: a snapshot has words of up to 8 bytes",
+					     batch->width);
 		return fail_width(err, "", batch->width);
 	case SHATOMIC_FIELD_ROWS:
 		if (batch->flags & SHATOMIC_BATCH_SNAPSHOT)

@@ -165,11 +165,13 @@ static int fail_column(struct shatomic_byte_batch *batch, unsigned int field,
 
 static int check_flags(struct shatomic_byte_batch *batch)
 {
-	if (!(batch->flags & ~(unsigned int)SHATOMIC_BATCH_UNORDERED))
+	unsigned int unknown = batch->flags & ~SHATOMIC_BATCH_UNORDERED;
+
+	if (!unknown)
 		return 0;
 	batch->error_field = SHATOMIC_FIELD_FLAGS;
-	return shatomic_fail(EOPNOTSUPP, "flags 0x%x has unknown bits",
-			     batch->flags);
+	return shatomic_fail(EOPNOTSUPP, "flags has unknown bits 0x%x",
+			     unknown);
 }
 
 static int check_columns(const struct shatomic_region *region,

@@ -320,7 +320,8 @@ static const struct bad_form bad_forms[] = {
 	BAD(fetch_and_nands, outside, -ERANGE, OFFSETS, 2, "row 2: offset"),
 	BAD(fetch_and_ors, overflow, -ERANGE, OFFSETS, 1, "row 1: offset"),
 	BAD(sub_and_fetches, across, -EINVAL, OFFSETS, 1, "row 1: offset 6"),
-	BAD(and_and_fetches, flags, -EOPNOTSUPP, FLAGS, WHOLE, "flags"),
+	BAD(and_and_fetches, flags, -EOPNOTSUPP, FLAGS, WHOLE,
+	    "flags has unknown bits 0x80000000"),
 #undef BAD
 #undef WHOLE
 };

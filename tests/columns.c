@@ -543,10 +543,10 @@ TEST_F(columns, that_are_misplaced)
 	batch = good;
 	batch.flags = SHATOMIC_BATCH_COLUMNS_IN_REGION;
 	expect_refused(_metadata, region, batch, -EOPNOTSUPP,
-		       SHATOMIC_FIELD_FLAGS, "flags 0x4");
+		       SHATOMIC_FIELD_FLAGS, "columns says it");
 	batch.columns = NULL;
 	expect_refused(_metadata, region, batch, -EOPNOTSUPP,
-		       SHATOMIC_FIELD_FLAGS, "flags 0x4");
+		       SHATOMIC_FIELD_FLAGS, "columns says it");
 }
 
 TEST_F(columns, that_are_read_only)

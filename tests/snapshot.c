@@ -233,17 +233,25 @@ TEST_F(snapshot, bad_input)
 		unsigned int width;
 		uint64_t rows;
 		uint64_t *results;
+		const char *says;
 	} cases[] = {
 #define CASE(err, field, ...) { err, SHATOMIC_FIELD_##field, __VA_ARGS__ }
 		CASE(-EINVAL, FLAGS, SHATOMIC_BATCH_UNORDERED, 0, NULL, 8, 1,
-		     self->results),
-		CASE(-EOPNOTSUPP, FLAGS, 1 << 3, 0, NULL, 8, 1, self->results),
+		     self->results, "flags: a snapshot"),
+		CASE(-EOPNOTSUPP, FLAGS, 1 << 3, 0, NULL, 8, 1, self->results,
+		     "flags has unknown bits 0x8"),
 		CASE(-EINVAL, OP, 0, SHATOMIC_OP_FETCH_AND_ADD, NULL, 8, 1,
-		     self->results),
-		CASE(-EINVAL, OP, 0, 0, ops, 8, 1, self->results),
-		CASE(-EOPNOTSUPP, WIDTH, 0, 0, NULL, 16, 1, self->results),
-		CASE(-EINVAL, ROWS, 0, 0, NULL, 8, WORDS + 1, self->results),
-		CASE(-EINVAL, RESULTS, 0, 0, NULL, 8, 1, NULL),
+		     self->results, "op: a snapshot"),
+		CASE(-EINVAL, OP, 0, 0, ops, 8, 1, self->results,
+		     "op: a snapshot"),
+		CASE(-EOPNOTSUPP, WIDTH, 0, 0, NULL, 16, 1, self->results,
+		     "width 16: a snapshot has words of up to 8"),
+		CASE(-EINVAL, WIDTH, 0, 0, NULL, 9, 1, self->results,
+		     "width 9 is not"),
+		CASE(-EINVAL, ROWS, 0, 0, NULL, 8, WORDS + 1, self->results,
+		     "a snapshot has 128"),
+		CASE(-EINVAL, RESULTS, 0, 0, NULL, 8, 1, NULL,
+		     "results is needed"),
 #undef CASE
 	};
 	unsigned int i, j;
@@ -262,6 +270,8 @@ TEST_F(snapshot, bad_input)
 			EXPECT_EQ(cases[i].err, runs[j](self->region, &batch))
 				TH_LOG("case %u", i);
 			EXPECT_EQ(cases[i].field, batch.error_field)
+				TH_LOG("case %u: %s", i, shatomic_error());
+			EXPECT_NE(NULL, strstr(shatomic_error(), cases[i].says))
 				TH_LOG("case %u: %s", i, shatomic_error());
 		}
 	}
