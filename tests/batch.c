@@ -7,6 +7,7 @@
 #include "common.h"
 #include "model.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <sys/ptrace.h>
 
@@ -1124,6 +1125,72 @@ TEST_F_TIMEOUT(big, unordered_rows_all_run_once, 120)
 	qsort(self->results[0], BIG_ROWS, 8, compare_u64);
 	for (i = 0; i < BIG_ROWS; i++)
 		ASSERT_EQ(i, self->results[0][i]);
+}
+
+struct run_of_batches {
+	struct shatomic_region *region;
+	struct shatomic_batch *batches;
+	unsigned int count;
+	int err;
+};
+
+static void *run_batches(void *arg)
+{
+	struct run_of_batches *runs = arg;
+	unsigned int i;
+
+	for (i = 0; i < runs->count && !runs->err; i++)
+		runs->err = shatomic_batch_run_local(runs->region,
+						     &runs->batches[i]);
+	return NULL;
+}
+
+/* Of each kind that takes much: combined, in lanes, mixed, with many peers. */
+TEST_F(big, a_small_stack_is_enough)
+{
+	struct shatomic_region *peers[SHATOMIC_MAX_PEERS];
+	uint32_t *peer_indexes = calloc(BIG_ROWS, 4);
+	struct shatomic_batch adds = {
+		.op = SHATOMIC_OP_FETCH_AND_ADD, .width = 8, .rows = BIG_ROWS,
+		.offsets = self->offsets, .operands = self->operands,
+	};
+	struct shatomic_batch batches[4] = { adds, adds, adds, adds };
+	struct run_of_batches runs = { .region = self->region,
+				       .batches = batches,
+				       .count = COUNT_OF(batches) };
+	pthread_attr_t attributes;
+	pthread_t thread;
+	unsigned int i;
+
+	for (i = 0; i < BIG_ROWS; i++)
+		self->offsets[i] = i % 2 * 8;
+	for (i = 0; i < COUNT_OF(peers); i++)
+		peers[i] = self->region;
+	batches[0].flags = SHATOMIC_BATCH_UNORDERED;
+	batches[1].parallelism = 3;
+	batches[1].results = self->results[0];
+	batches[2].op = batches[2].width = 0;
+	batches[2].ops = self->ops;
+	batches[2].widths = self->widths;
+	batches[2].comparands = self->comparands;
+	batches[2].masks = self->masks;
+	batches[2].comparand_masks = self->comparand_masks;
+	batches[2].results = self->results[0];
+	batches[3].op = SHATOMIC_OP_STORE;
+	batches[3].peers = peers;
+	batches[3].peer_count = COUNT_OF(peers);
+	batches[3].peer_indexes = peer_indexes;
+	batches[3].peer_offsets = self->offsets;
+	ASSERT_EQ(0, pthread_attr_init(&attributes));
+	ASSERT_EQ(0, pthread_attr_setstacksize(&attributes, 128 << 10));
+	ASSERT_EQ(0, pthread_create(&thread, &attributes, run_batches, &runs));
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_EQ(0, runs.err)
+	{
+		TH_LOG("%s", shatomic_error());
+	}
+	pthread_attr_destroy(&attributes);
+	free(peer_indexes);
 }
 
 /* With a word each, they mean the same in any order. */

@@ -88,7 +88,8 @@ struct shatomic_batch {
  * @batch: The batch; its [out] fields are set on success and failure.
  *
  * The device backend runs it in the kernel, the memfd backend in the calling
- * process. Each row is sequentially consistent.
+ * process. Each row is sequentially consistent. A thread that runs batches, in
+ * whatever form, needs a stack of 128 KiB.
  *
  * Return: 0 when all rows ran, or a negative errno value: -EINVAL, -EOPNOTSUPP,
  * -ERANGE or -EACCES with error_row and error_field set and nothing changed;
