@@ -101,7 +101,7 @@ struct shatomic_backend_ops {
 		    struct shatomic_region *region);
 	int (*import)(struct shatomic_region *region);
 	int (*unlink)(const char *name);
-	int (*list)(struct shatomic_list_entry **entries, size_t *count);
+	int (*list)(struct shatomic_listed **entries, size_t *count);
 	int (*get_info)(const struct shatomic_region *region,
 			struct shatomic_info *info);
 	int (*get_stats)(const struct shatomic_region *region,
@@ -285,7 +285,7 @@ void shatomic_shm_withdraw(const char *name);
 
 int shatomic_shm_open(const char *name, bool writable, int *fd);
 int shatomic_shm_unlink(const char *name);
-int shatomic_shm_list(struct shatomic_list_entry **entries, size_t *count);
+int shatomic_shm_list(struct shatomic_listed **entries, size_t *count);
 
 /* The name of the region whose file @fd is; -EBADF when it is none. */
 int shatomic_shm_name_of(int fd, char name[SHATOMIC_NAME_SIZE]);

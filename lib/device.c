@@ -228,6 +228,11 @@ static int import(struct shatomic_region *region)
 	return region_info(region->fd, &info) ? -EBADF : attach(region);
 }
 
+static int fail_list(size_t count)
+{
+	return shatomic_fail(ENOMEM, "no memory for %zu list entries", count);
+}
+
 /* Regions may come while room is made for them, so ask until they fit. */
 static int read_list(int device, struct shatomic_list_entry **entries,
 		     size_t *count)
@@ -250,9 +255,7 @@ static int read_list(int device, struct shatomic_list_entry **entries,
 			break;
 		larger = reallocarray(*entries, arg.count, sizeof(*larger));
 		if (!larger)
-			return shatomic_fail(ENOMEM,
-					     "no memory for %u list entries",
-					     arg.count);
+			return fail_list(arg.count);
 		*entries = larger;
 		arg.capacity = arg.count;
 	}
@@ -260,20 +263,45 @@ static int read_list(int device, struct shatomic_list_entry **entries,
 	return 0;
 }
 
-static int list(struct shatomic_list_entry **entries, size_t *count)
+/* From what may grow with the kernel to what programs were compiled with. */
+static int convert_list(const struct shatomic_list_entry *found, size_t count,
+			struct shatomic_listed **entries)
+{
+	struct shatomic_listed *made = calloc(count, sizeof(*made));
+	size_t i;
+
+	if (!made && count)
+		return fail_list(count);
+	for (i = 0; i < count; i++) {
+		made[i] = (struct shatomic_listed){
+			.size = found[i].region_size,
+			.huge_bytes = found[i].huge_bytes,
+			.mode = found[i].mode,
+			.uid = found[i].uid,
+			.gid = found[i].gid,
+		};
+		memcpy(made[i].name, found[i].name, SHATOMIC_NAME_SIZE);
+	}
+	*entries = made;
+	return 0;
+}
+
+static int list(struct shatomic_listed **entries, size_t *count)
 {
 	struct shatomic_list_entry *found = NULL;
+	size_t found_count = 0;
 	int device, err;
 
 	device = open_device();
 	if (device < 0)
 		return device;
-	err = read_list(device, &found, count);
+	err = read_list(device, &found, &found_count);
 	close(device);
-	if (err)
-		free(found);
-	else
-		*entries = found;
+	if (!err)
+		err = convert_list(found, found_count, entries);
+	if (!err)
+		*count = found_count;
+	free(found);
 	return err;
 }
 

@@ -350,7 +350,7 @@ int shatomic_unlink(enum shatomic_backend backend, const char *name)
 }
 
 int shatomic_list(enum shatomic_backend backend,
-		  struct shatomic_list_entry **entries, size_t *count)
+		  struct shatomic_listed **entries, size_t *count)
 {
 	const struct shatomic_backend_ops *ops;
 	int err;

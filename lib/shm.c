@@ -153,9 +153,9 @@ int shatomic_shm_unlink(const char *name)
 
 static int compare_entries(const void *a, const void *b)
 {
-	const struct shatomic_list_entry *left = a, *right = b;
+	const struct shatomic_listed *left = a, *right = b;
 
-	return strcmp((const char *)left->name, (const char *)right->name);
+	return strcmp(left->name, right->name);
 }
 
 /*
@@ -163,7 +163,7 @@ static int compare_entries(const void *a, const void *b)
  * huge_bytes stays 0: it takes a mapping to see them.
  */
 static bool fill_entry(int directory, const char *file,
-		       struct shatomic_list_entry *entry)
+		       struct shatomic_listed *entry)
 {
 	const char *name = file + PREFIX_LENGTH;
 	struct stat stat;
@@ -174,7 +174,7 @@ static bool fill_entry(int directory, const char *file,
 	    !is_region(&stat))
 		return false;
 	memset(entry, 0, sizeof(*entry));
-	entry->region_size = stat.st_size;
+	entry->size = stat.st_size;
 	entry->uid = stat.st_uid;
 	entry->gid = stat.st_gid;
 	entry->mode = stat.st_mode & 0777;
@@ -183,7 +183,7 @@ static bool fill_entry(int directory, const char *file,
 }
 
 /* Append what the directory holds; what came so far is the caller's to free. */
-static int read_entries(DIR *directory, struct shatomic_list_entry **entries,
+static int read_entries(DIR *directory, struct shatomic_listed **entries,
 			size_t *count)
 {
 	struct dirent *dirent;
@@ -191,7 +191,7 @@ static int read_entries(DIR *directory, struct shatomic_list_entry **entries,
 
 	while ((dirent = readdir(directory))) {
 		if (*count == room) {
-			struct shatomic_list_entry *larger;
+			struct shatomic_listed *larger;
 
 			room = room ? 2 * room : 16;
 			larger = reallocarray(*entries, room, sizeof(*larger));
@@ -208,9 +208,9 @@ static int read_entries(DIR *directory, struct shatomic_list_entry **entries,
 	return 0;
 }
 
-int shatomic_shm_list(struct shatomic_list_entry **entries, size_t *count)
+int shatomic_shm_list(struct shatomic_listed **entries, size_t *count)
 {
-	struct shatomic_list_entry *found = NULL;
+	struct shatomic_listed *found = NULL;
 	size_t found_count = 0;
 	DIR *directory;
 	int err;

@@ -40,6 +40,24 @@ explicit_have_a_function() {
 	! comm -23 <(functions | sed -n 's/_explicit$//p') <(exported) | grep .
 }
 
+# members: of all structures that the headers define, each as TYPE NAME.
+members() {
+	awk '
+		/^struct .* {$/ { type = $2 }
+		/^}/ { type = "" }
+		type && /[a-z0-9_\]];$/ {
+			sub(/(\[.*\])?;$/, "")
+			sub(/.*[ *]/, "")
+			print type, $0
+		}' "$top"/include/shatomic/*.h | sort
+}
+
+layouts_are_held() {
+	[ "$(members | wc -l)" -ge 90 ] || return
+	diff <(members) <(sed -n 's/^PLACE_IS(\(.*\), \(.*\), .*/\1 \2/p' \
+		"$top/lib/layout.c" | sort)
+}
+
 # each_compiles COMPILER LANGUAGE STANDARD
 each_compiles() {
 	local header
@@ -82,6 +100,7 @@ loads() {
 check "what is declared is exported, and nothing else" exported_are_callable
 check "what takes a memory order is there without one" explicit_have_a_function
 check "each header is C" each_compiles cc c c11
+check "the layout of each structure is held" layouts_are_held
 for compiler in c++ clang++; do
 	if command -v "$compiler" >/dev/null; then
 		check "each header is C++ ($compiler)" each_compiles "$compiler" c++ c++17

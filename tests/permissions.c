@@ -641,7 +641,7 @@ static void create_regions(FIXTURE_DATA(permissions) *self,
 static void check_list(FIXTURE_DATA(permissions) *self, const struct row *row)
 {
 	enum place users = actors[row->who].in;
-	struct shatomic_list_entry *entries;
+	struct shatomic_listed *entries;
 	size_t count, i;
 	bool listed = false;
 
@@ -650,7 +650,7 @@ static void check_list(FIXTURE_DATA(permissions) *self, const struct row *row)
 		return;
 	}
 	for (i = 0; i < count; i++) {
-		if (strcmp((char *)entries[i].name, self->name))
+		if (strcmp(entries[i].name, self->name))
 			continue;
 		listed = true;
 		expect("uid listed", seen_in(users, row->owner),

@@ -459,7 +459,7 @@ TEST_F(named, a_name_is_taken_once)
 
 TEST_F(named, is_listed_in_order)
 {
-	struct shatomic_list_entry *entries;
+	struct shatomic_listed *entries;
 	struct shatomic_region *second;
 	struct shatomic_create_options options = { .length = 12345 };
 	char name[SHATOMIC_NAME_SIZE + 2];
@@ -473,19 +473,19 @@ TEST_F(named, is_listed_in_order)
 	ASSERT_EQ(0, shatomic_list(SHATOMIC_BACKEND_AUTO, &entries, &count));
 	for (i = 0; i < count; i++) {
 		if (i)
-			EXPECT_GT(0, strcmp((char *)entries[i - 1].name,
-					    (char *)entries[i].name));
-		if (!strcmp((char *)entries[i].name, self->name))
+			EXPECT_GT(0, strcmp(entries[i - 1].name,
+					    entries[i].name));
+		if (!strcmp(entries[i].name, self->name))
 			found = i;
 	}
 	ASSERT_NE(SIZE_MAX, found);
 	ASSERT_LT(found + 1, count);
-	EXPECT_EQ(4096, entries[found].region_size);
+	EXPECT_EQ(4096, entries[found].size);
 	EXPECT_EQ(0640, entries[found].mode);
 	EXPECT_EQ(getuid(), entries[found].uid);
 	EXPECT_EQ(getgid(), entries[found].gid);
-	EXPECT_STREQ(name, (char *)entries[found + 1].name);
-	EXPECT_EQ(12345, entries[found + 1].region_size);
+	EXPECT_STREQ(name, entries[found + 1].name);
+	EXPECT_EQ(12345, entries[found + 1].size);
 	free(entries);
 	shatomic_close(second);
 	EXPECT_EQ(0, shatomic_unlink(SHATOMIC_BACKEND_AUTO, name));

@@ -176,6 +176,25 @@ struct shatomic_info {
 };
 
 /**
+ * struct shatomic_listed - What shatomic_list() tells of a named region
+ * @size: Size in bytes.
+ * @huge_bytes: How many of them lie in huge pages; 0 on the memfd backend,
+ *	however many do, since only a mapping can tell.
+ * @mode: Permission bits.
+ * @uid: Owner.
+ * @gid: Group.
+ * @name: Its name.
+ */
+struct shatomic_listed {
+	size_t size;
+	size_t huge_bytes;
+	mode_t mode;
+	uid_t uid;
+	gid_t gid;
+	char name[SHATOMIC_NAME_SIZE];
+};
+
+/**
  * shatomic_create() - Create a region
  * @options: What kind of region.
  * @region: [out] The handle; shatomic_close() ends it.
@@ -243,14 +262,13 @@ int shatomic_unlink(enum shatomic_backend backend, const char *name);
 /**
  * shatomic_list() - The named regions, sorted by name
  * @backend: As with shatomic_open().
- * @entries: [out] An array; free() it. On the memfd backend huge_bytes is 0
- *	whatever it is, since only a mapping can tell.
- * @count: [out] Its length.
+ * @entries: [out] An array; free() it.
+ * @count: [out] How many there are.
  *
  * Return: 0; -ENOMEM.
  */
 int shatomic_list(enum shatomic_backend backend,
-		  struct shatomic_list_entry **entries, size_t *count);
+		  struct shatomic_listed **entries, size_t *count);
 
 /**
  * shatomic_buf() - Where a region is mapped

@@ -218,7 +218,7 @@ int command_ls(int argc, char **argv)
 		.children = print_children,
 	};
 	struct names_arguments arguments = { 0 };
-	struct shatomic_list_entry *entries;
+	struct shatomic_listed *entries;
 	struct json_object *rows;
 	size_t count;
 
@@ -229,8 +229,8 @@ int command_ls(int argc, char **argv)
 	for (size_t i = 0; i < count; i++) {
 		struct json_object *row = new_object();
 
-		add_region(row, (const char *)entries[i].name,
-			   entries[i].region_size, entries[i].huge_bytes);
+		add_region(row, entries[i].name, entries[i].size,
+			   entries[i].huge_bytes);
 		add_owner(row, entries[i].mode, entries[i].uid,
 			  entries[i].gid);
 		json_object_array_add(rows, row);
