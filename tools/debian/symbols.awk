@@ -20,8 +20,5 @@ BEGIN {
 /^\tshatomic_.*;/ {
 	name = $1
 	sub(/;$/, "", name)
-	if (gsub(/\*/, ".*", name))
-		printf " (regex)\"^%s@%s$\" %s\n", name, node, since[node]
-	else
-		print " " name "@" node " " since[node]
+	print " " name "@" node " " since[node]
 }
