@@ -620,6 +620,51 @@ TEST(a_child_is_pinned_where_the_memory_is)
 	shatomic_close(region);
 }
 
+/* Each call that chooses a backend; none gives anything. */
+static void expect_no_backend(struct __test_metadata *_metadata,
+			      enum shatomic_backend backend, int err)
+{
+	struct shatomic_create_options options = { .backend = backend };
+	struct shatomic_listed *entries = (void *)1;
+	struct shatomic_region *region = (void *)1;
+	size_t count = 1;
+
+	EXPECT_EQ(err, shatomic_create(&options, &region));
+	EXPECT_EQ(err, shatomic_open(backend, "x", 0, &region));
+	EXPECT_EQ(err, shatomic_unlink(backend, "x"));
+	EXPECT_EQ(err, shatomic_list(backend, &entries, &count));
+	EXPECT_EQ((void *)1, region);
+	EXPECT_EQ((void *)1, entries);
+	EXPECT_EQ(1, count);
+}
+
+TEST(backends_that_there_are_none_of)
+{
+	static const struct {
+		enum shatomic_backend backend;
+		const char *variable;
+		int err;
+		const char *says;
+	} cases[] = {
+		{ 9, "memfd", -EOPNOTSUPP, "backend 9" },
+		{ SHATOMIC_BACKEND_AUTO, "", -EINVAL, "SHATOMIC_BACKEND" },
+		{ SHATOMIC_BACKEND_AUTO, "foo", -EINVAL, "'foo'" },
+		{ SHATOMIC_BACKEND_DEVICE, "memfd", -ENOENT, "/dev/shatomic" },
+	};
+	unsigned int i;
+
+	for (i = 0; i < COUNT_OF(cases); i++) {
+		if (cases[i].err == -ENOENT && !access("/dev/shatomic", F_OK))
+			continue;
+		setenv("SHATOMIC_BACKEND", cases[i].variable, 1);
+		expect_no_backend(_metadata, cases[i].backend, cases[i].err);
+		EXPECT_NE(NULL, strstr(shatomic_error(), cases[i].says))
+		{
+			TH_LOG("%s", shatomic_error());
+		}
+	}
+}
+
 TEST_F(named, bad_arguments_of_open_and_unlink)
 {
 	static const char *const names[] = { NULL, "", ".a", "a/b", "a b",

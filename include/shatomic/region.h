@@ -255,7 +255,9 @@ void shatomic_close(struct shatomic_region *region);
  *
  * The memory stays for those who have it open.
  *
- * Return: 0; -ENOENT, -EACCES (neither its owner nor privileged), -EINVAL.
+ * Return: 0; -ENOENT (no such name, or no device), -EACCES (neither its owner nor
+ * privileged, or no permission to open the device), -EINVAL (a bad name, or
+ * SHATOMIC_BACKEND is none of the two), -EOPNOTSUPP (unknown backend).
  */
 int shatomic_unlink(enum shatomic_backend backend, const char *name);
 
@@ -265,7 +267,9 @@ int shatomic_unlink(enum shatomic_backend backend, const char *name);
  * @entries: [out] An array; free() it.
  * @count: [out] How many there are.
  *
- * Return: 0; -ENOMEM.
+ * Return: 0; -ENOMEM, -ENOENT (no device), -EACCES (no permission to open it, or
+ * to read /dev/shm), -EINVAL (a NULL, or SHATOMIC_BACKEND is none of the two),
+ * -EOPNOTSUPP (unknown backend).
  */
 int shatomic_list(enum shatomic_backend backend,
 		  struct shatomic_listed **entries, size_t *count);
