@@ -34,7 +34,17 @@ struct batch_peer;
  * @peer_regions: The same by index.
  * @peer_count: Number of them.
  * @lines: Which line each row is from.
- * @ops: The batch's columns, see struct shatomic_batch; so are the others.
+ * @ops: The batch's column of that name, see struct shatomic_batch.
+ * @widths: The same.
+ * @offsets: The same.
+ * @operands: The same.
+ * @comparands: The same.
+ * @masks: The same.
+ * @comparand_masks: The same.
+ * @peer_indexes: The same.
+ * @peer_offsets: The same.
+ * @results: The same.
+ * @statuses: The same.
  */
 struct batch_rows {
 	uint64_t count;
