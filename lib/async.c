@@ -173,13 +173,10 @@ static int begin(struct shatomic_pending *pending)
 
 	if (batch->peer_count) {
 		pending->peers =
-			malloc(batch->peer_count * sizeof(*pending->peers));
-		if (!pending->peers) {
-			batch->limit = SHATOMIC_LIMIT_MEMORY;
-			return shatomic_fail_batch(ENOMEM,
-						   pending->completion.region,
-						   batch);
-		}
+			shatomic_peer_table(pending->completion.region, batch,
+					    NULL, sizeof(*pending->peers));
+		if (!pending->peers)
+			return -ENOMEM;
 	}
 	shatomic_device_begin(batch, pending->peers, &pending->arg);
 	return 0;

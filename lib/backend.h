@@ -299,6 +299,18 @@ int shatomic_shm_name_of(int fd, char name[SHATOMIC_NAME_SIZE]);
 int shatomic_prepare_batch(const struct shatomic_region *region,
 			   struct shatomic_batch *batch);
 
+/* Peers whose table callers have room for on their stack. */
+#define SHATOMIC_FEW_PEERS 32
+
+/*
+ * Room for an entry of @size bytes for each peer of @batch: @few when that has
+ * SHATOMIC_FEW_PEERS of them and is enough, else memory to be freed. NULL after
+ * -ENOMEM, with a sentence.
+ */
+void *shatomic_peer_table(const struct shatomic_region *region,
+			  struct shatomic_batch *batch, void *few,
+			  size_t size);
+
 /* Run a batch on the region's mapping; as run_batch above. */
 int shatomic_run_mapped(const struct shatomic_region *region,
 			struct shatomic_batch *batch);

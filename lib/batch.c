@@ -8,9 +8,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* Peers whose table fits on the stack. */
-#define FEW_PEERS 32
-
 static int fail_field(int err, const struct shatomic_region *region,
 		      struct shatomic_batch *batch, unsigned int field)
 {
@@ -124,20 +121,31 @@ static int check_and_run(const struct shatomic_region *region,
 	return 0;
 }
 
+void *shatomic_peer_table(const struct shatomic_region *region,
+			  struct shatomic_batch *batch, void *few, size_t size)
+{
+	void *table;
+
+	if (few && batch->peer_count <= SHATOMIC_FEW_PEERS)
+		return few;
+	table = malloc(batch->peer_count * size);
+	if (!table) {
+		batch->limit = SHATOMIC_LIMIT_MEMORY;
+		shatomic_fail_batch(ENOMEM, region, batch);
+	}
+	return table;
+}
+
 int shatomic_run_mapped(const struct shatomic_region *region,
 			struct shatomic_batch *batch)
 {
-	const struct shatomic_memory *few[FEW_PEERS], **peers = few;
+	const struct shatomic_memory *few[SHATOMIC_FEW_PEERS], **peers;
 	uint32_t i;
 	int err;
 
-	if (batch->peer_count > FEW_PEERS) {
-		peers = malloc(batch->peer_count * sizeof(*peers));
-		if (!peers) {
-			batch->limit = SHATOMIC_LIMIT_MEMORY;
-			return shatomic_fail_batch(ENOMEM, region, batch);
-		}
-	}
+	peers = shatomic_peer_table(region, batch, few, sizeof(*peers));
+	if (!peers)
+		return -ENOMEM;
 	for (i = 0; i < batch->peer_count; i++)
 		peers[i] = &batch->peers[i]->memory;
 	err = check_and_run(region, batch, peers);

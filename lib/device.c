@@ -13,9 +13,6 @@
 
 #define DEVICE "/dev/shatomic"
 
-/* Peers whose descriptors fit on the stack. */
-#define FEW_PEERS 32
-
 /* What opening it answers when there is none. */
 static bool is_absence(int err)
 {
@@ -440,21 +437,15 @@ static int run_with_fds(const struct shatomic_region *region,
 static int run_batch(const struct shatomic_region *region,
 		     struct shatomic_batch *batch)
 {
-	__s32 few[FEW_PEERS], *fds = NULL;
+	__s32 few[SHATOMIC_FEW_PEERS], *fds;
 	int err;
 
 	err = shatomic_device_check_peers(region, batch);
 	if (err)
 		return err;
-	if (batch->peer_count > FEW_PEERS) {
-		fds = malloc(batch->peer_count * sizeof(*fds));
-		if (!fds) {
-			batch->limit = SHATOMIC_LIMIT_MEMORY;
-			return shatomic_fail_batch(ENOMEM, region, batch);
-		}
-	} else if (batch->peer_count) {
-		fds = few;
-	}
+	fds = shatomic_peer_table(region, batch, few, sizeof(*fds));
+	if (!fds)
+		return -ENOMEM;
 	err = run_with_fds(region, batch, fds);
 	if (fds != few)
 		free(fds);
