@@ -193,7 +193,7 @@ int shatomic_content_open(const struct shatomic_create_options *options,
 void shatomic_content_close(struct shatomic_content *content);
 
 /*
- * Write it to a region of zeros that nobody else sees. @options->length is
+ * Write it to a region of zeros that nobody else sees. @options->size is
  * still 0 when the content gave the region its size.
  */
 int shatomic_content_fill(const struct shatomic_create_options *options,

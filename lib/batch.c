@@ -180,6 +180,6 @@ int shatomic_columns_create(const struct shatomic_region *region, size_t size,
 		return shatomic_fail(EINVAL, "size is 0");
 	return shatomic_create(&(struct shatomic_create_options) {
 		.backend = region->ops->backend,
-		.length = size,
+		.size = size,
 	}, columns);
 }

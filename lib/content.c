@@ -221,7 +221,7 @@ static int fill(const struct shatomic_create_options *options,
 			    base, size);
 	padding = size - content->size;
 	/* No length was asked for that could be padded up to. */
-	if (!options->length)
+	if (!options->size)
 		return 0;
 	switch (options->padding_direction) {
 	case SHATOMIC_DIRECTION_LEFT:

@@ -67,27 +67,27 @@ static int fail_taken(const char *name)
 static int fail_create(int err, const struct shatomic_create_options *options,
 		       const struct shatomic_ioc_create *arg)
 {
-	unsigned long long length = options->length;
+	unsigned long long size = options->size;
 	char text[SHATOMIC_LIMIT_TEXT_SIZE];
 
 	if (err == EEXIST)
 		return fail_taken(options->name);
 	if (err == EINVAL && arg->error_field == SHATOMIC_FIELD_REGION_SIZE)
 		return shatomic_fail(err,
-				     "length %llu is more than any region can have",
-				     length);
+				     "size %llu is more than any region can have",
+				     size);
 	if ((err == EPERM || err == ENOMEM) && arg->limit) {
 		shatomic_limit_text(arg->limit, text);
 		return shatomic_fail(err,
-				     "length %llu%s is refused by a limit: %s",
-				     length,
+				     "size %llu%s is refused by a limit: %s",
+				     size,
 				     options->flags & SHATOMIC_CREATE_HUGE ?
 					     " in huge pages" :
 					     "",
 				     text);
 	}
 	return shatomic_fail(err, DEVICE ": creating a region of %llu bytes: %s",
-			     length, strerror(err));
+			     size, strerror(err));
 }
 
 static int fail_named(int err, const char *name)
@@ -137,7 +137,7 @@ static int create(const struct shatomic_create_options *options,
 		/* The rest is the library's; the device always pins. */
 		.flags = options->flags &
 			 (SHATOMIC_CREATE_HUGE | SHATOMIC_CREATE_ASYNC_FREE),
-		.region_size = options->length,
+		.region_size = options->size,
 		.fd = -1,
 		.mode = options->mode,
 	};

@@ -16,7 +16,7 @@
 SIZE_IS(shatomic_create_options, 104);
 PLACE_IS(shatomic_create_options, backend, 0);
 PLACE_IS(shatomic_create_options, flags, 4);
-PLACE_IS(shatomic_create_options, length, 8);
+PLACE_IS(shatomic_create_options, size, 8);
 PLACE_IS(shatomic_create_options, name, 16);
 PLACE_IS(shatomic_create_options, mode, 24);
 PLACE_IS(shatomic_create_options, source, 28);

@@ -85,7 +85,7 @@ static int set_size(int fd, __u64 size)
 		return 0;
 	err = errno;
 	return shatomic_fail(err == EFBIG || err == EINVAL ? ENOMEM : err,
-			     "length %llu: %s", size, strerror(err));
+			     "size %llu: %s", size, strerror(err));
 }
 
 /*
@@ -258,10 +258,10 @@ static int create(const struct shatomic_create_options *options,
 {
 	int err;
 
-	err = check_available("length", options->length);
+	err = check_available("size", options->size);
 	if (err)
 		return err;
-	region->memory.size = options->length;
+	region->memory.size = options->size;
 	region->memory.writable = true;
 	/*
 	 * It is the last close that frees memory, in the kernel; the creator's

@@ -152,11 +152,11 @@ static int check_create(const struct shatomic_create_options *options)
 	return check_name(options->name);
 }
 
-static __u64 length_of(const struct shatomic_create_options *options,
-		       const struct shatomic_content *content)
+static __u64 size_of(const struct shatomic_create_options *options,
+		     const struct shatomic_content *content)
 {
-	if (options->length)
-		return options->length;
+	if (options->size)
+		return options->size;
 	return content->size ? content->size : 1;
 }
 
@@ -168,7 +168,7 @@ static int make_empty(const struct shatomic_create_options *options,
 	struct shatomic_numa_policy before;
 	int err;
 
-	wanted.length = length_of(options, content);
+	wanted.size = size_of(options, content);
 	if (wanted.name && !wanted.mode)
 		wanted.mode = 0600;
 	err = shatomic_numa_enter(options, &before);

@@ -438,7 +438,7 @@ TEST_F(async, peers)
 TEST_F(async, both_backends)
 {
 	struct shatomic_create_options options = {
-		.length = REGION_BYTES, .backend = SHATOMIC_BACKEND_MEMFD,
+		.size = REGION_BYTES, .backend = SHATOMIC_BACKEND_MEMFD,
 	};
 	struct shatomic_batch batches[10], odd = count_batch(0, 1);
 	struct shatomic_completion completion;

@@ -42,6 +42,7 @@ fi
 
 check "a bad name is refused" refuses "a/b" shatomic create a/b
 check "a mode of nothing is refused" refuses "--mode" shatomic create --mode 0 none-$$
+check "a size that is too much is refused by that name" refuses "size 1" shatomic create --size 1048575T none-$$
 check "a size of nothing is refused" refuses "0" shatomic create --size 0 none-$$
 check "an unknown command is refused" refuses "frobnicate" shatomic frobnicate
 check "an unknown region is refused" refuses "no-such" shatomic info no-such-$$

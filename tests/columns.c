@@ -587,7 +587,7 @@ TEST_F(columns, of_another_backend)
 					    .width = 8, .rows = 3 };
 	struct shatomic_create_options options = {
 		.backend = SHATOMIC_BACKEND_MEMFD,
-		.length = sizeof(struct columns),
+		.size = sizeof(struct columns),
 	};
 	struct shatomic_region *region = self->in_region.regions[0];
 	struct shatomic_batch batch;

@@ -13,7 +13,7 @@
 /* An unnamed region of @length bytes on the backend under test. */
 static inline struct shatomic_region *new_region(size_t length)
 {
-	struct shatomic_create_options options = { .length = length };
+	struct shatomic_create_options options = { .size = length };
 	struct shatomic_region *region = NULL;
 
 	if (shatomic_create(&options, &region))
@@ -25,7 +25,7 @@ static inline struct shatomic_region *new_region(size_t length)
 static inline struct shatomic_region *
 new_region_and_reader(size_t length, struct shatomic_region **reader)
 {
-	struct shatomic_create_options options = { .length = length };
+	struct shatomic_create_options options = { .size = length };
 	struct shatomic_region *region;
 	char name[SHATOMIC_NAME_SIZE];
 	int err;

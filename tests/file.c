@@ -132,7 +132,7 @@ static int count_hidden(void)
 static struct shatomic_region *new_standalone(const char *path, size_t length)
 {
 	struct shatomic_create_options options = {
-		.length = length, .standalone_path = path,
+		.size = length, .standalone_path = path,
 	};
 	struct shatomic_region *region = NULL;
 
@@ -160,7 +160,7 @@ static unsigned char expected_byte(const struct shatomic_create_options *options
 		return content[at - padded];
 	if (!padded_left && at < count)
 		return content[at];
-	if (!padding || !options->length ||
+	if (!padding || !options->size ||
 	    options->padding_direction == SHATOMIC_DIRECTION_NONE)
 		return 0;
 	return padding[(padded_left ? at : at - count) % options->padding_size];
@@ -170,7 +170,7 @@ static void expect_content(struct __test_metadata *_metadata,
 			   const struct shatomic_create_options *options,
 			   const unsigned char *content, size_t count)
 {
-	size_t size = options->length ? options->length : count ? count : 1;
+	size_t size = options->size ? options->size : count ? count : 1;
 	struct shatomic_region *region;
 	unsigned char *memory;
 	size_t i;
@@ -186,7 +186,7 @@ static void expect_content(struct __test_metadata *_metadata,
 			  memory[i])
 		{
 			TH_LOG("byte %zu: content %zu, length %zu, source %d, padding %d of %zu, trimming %d",
-			       i, count, options->length, options->source,
+			       i, count, options->size, options->source,
 			       options->padding_direction,
 			       options->padding_size,
 			       options->trimming_direction);
@@ -211,7 +211,7 @@ TEST_F(files, first_content)
 		for (pad = 0; pad < 3; pad++)
 		for (trim = 0; trim < 3; trim++) {
 			struct shatomic_create_options options = {
-				.length = lengths[length],
+				.size = lengths[length],
 				.initial = counts[count] ? content : NULL,
 				.initial_size = counts[count],
 				.padding_direction = pad,
@@ -237,7 +237,7 @@ TEST_F(files, first_content)
 TEST_F(files, padding_needs_no_buffer)
 {
 	struct shatomic_create_options options = {
-		.length = 32 * MIB,
+		.size = 32 * MIB,
 		.padding_direction = SHATOMIC_DIRECTION_RIGHT,
 		.padding_bytes = "abc",
 		.padding_size = 3,
@@ -251,7 +251,7 @@ TEST_F(files, padding_needs_no_buffer)
 	SKIP(return, "sanitizers take more memory than the limit");
 #endif
 	ASSERT_EQ(0, setrlimit(RLIMIT_DATA, &limit));
-	buffer = malloc(options.length);
+	buffer = malloc(options.size);
 	free(buffer);
 	if (buffer)
 		SKIP(return, "no limit on memory holds here");
@@ -265,7 +265,7 @@ TEST_F(files, padding_needs_no_buffer)
 TEST_F(files, only_the_part_that_is_needed_is_read)
 {
 	struct shatomic_create_options options = {
-		.length = 8,
+		.size = 8,
 		.source = SHATOMIC_SOURCE_FILE,
 		.previous_path = "sparse",
 		.trimming_direction = SHATOMIC_DIRECTION_LEFT,
@@ -316,7 +316,7 @@ TEST_F(files, errors_of_create)
 		{ { FROM_FILE(SHORT_FILE), .standalone_path = "new" }, -EIO,
 		  SHORT_FILE },
 		{ { FROM_FILE(LONG_FILE) }, -EIO, LONG_FILE },
-		{ { FROM_FILE(LONG_FILE), .length = 100,
+		{ { FROM_FILE(LONG_FILE), .size = 100,
 		    .standalone_path = "new" }, -EIO, LONG_FILE },
 		{ { FROM_FILE("content"), .flags = removing,
 		    .standalone_path = "content" }, -EINVAL,
@@ -332,7 +332,7 @@ TEST_F(files, errors_of_create)
 		{ { .standalone_path = "dangling" }, -ENOENT, "'dangling'" },
 		{ { FROM_FILE(LASTING_FILE), .flags = removing,
 		    .standalone_path = "new" }, 0, "removing" },
-		{ { FROM_FILE("content"), .length = SIZE_MAX / 2,
+		{ { FROM_FILE("content"), .size = SIZE_MAX / 2,
 		    .flags = removing, .standalone_path = "new" }, 0, "" },
 	};
 	struct shatomic_create_options options;
@@ -441,7 +441,7 @@ static void use_files_of_others(void)
 {
 	struct shatomic_create_options options = {
 		/* The device may be nobody's. */
-		.backend = SHATOMIC_BACKEND_MEMFD, .length = 8,
+		.backend = SHATOMIC_BACKEND_MEMFD, .size = 8,
 		.standalone_path = "read-only",
 	};
 	struct shatomic_region *region = (void *)1;
@@ -497,7 +497,7 @@ TEST_F(files, files_of_others)
 TEST_F(files, a_taken_name_costs_nothing)
 {
 	struct shatomic_create_options options = {
-		.length = 8, .name = self->name,
+		.size = 8, .name = self->name,
 	};
 	struct shatomic_region *region, *other = NULL;
 
@@ -522,7 +522,7 @@ static void race_for_name(const char *name, const char *path)
 		FROM_FILE(path),
 		.flags = SHATOMIC_CREATE_REMOVE_PREVIOUS_FILE,
 		.name = name,
-		.length = 8 * MIB,
+		.size = 8 * MIB,
 		.padding_direction = SHATOMIC_DIRECTION_RIGHT,
 		.padding_bytes = "x",
 		.padding_size = 1,
@@ -566,7 +566,7 @@ TEST_F(files, a_race_for_a_name_has_one_winner)
 /* In a child: gives the name and takes it back, over and over. */
 static void hold_name_now_and_then(const char *name)
 {
-	struct shatomic_create_options options = { .length = 8, .name = name };
+	struct shatomic_create_options options = { .size = 8, .name = name };
 	struct shatomic_region *region;
 
 	for (;;) {
@@ -601,7 +601,7 @@ static int count_made(int watch)
 TEST_F(files, who_does_not_get_the_name_makes_no_file)
 {
 	struct shatomic_create_options options = {
-		.length = MIB, .name = self->name,
+		.size = MIB, .name = self->name,
 		.standalone_path = "standalone",
 	};
 	int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
@@ -738,7 +738,7 @@ static void watch_name(const char *name, size_t length)
 TEST_F(files, a_name_is_seen_with_its_content)
 {
 	struct shatomic_create_options options = {
-		.length = 8 * MIB,
+		.size = 8 * MIB,
 		.name = self->name,
 		.padding_direction = SHATOMIC_DIRECTION_RIGHT,
 		.padding_bytes = "\xab",
@@ -751,7 +751,7 @@ TEST_F(files, a_name_is_seen_with_its_content)
 	for (i = 0; i < 5; i++) {
 		child = fork();
 		if (!child)
-			watch_name(self->name, options.length);
+			watch_name(self->name, options.size);
 		ASSERT_EQ(0, shatomic_create(&options, &region));
 		EXPECT_EQ(0, wait_child(child));
 		shatomic_close(region);
@@ -1151,7 +1151,7 @@ static void use_a_read_only_disk(struct shatomic_region *region,
 				 const char *name)
 {
 	struct shatomic_create_options options = {
-		.length = 8, .name = name, .standalone_path = "new",
+		.size = 8, .name = name, .standalone_path = "new",
 	};
 	struct shatomic_region *created = (void *)1;
 

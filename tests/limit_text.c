@@ -62,7 +62,7 @@ static void expect_refused(struct __test_metadata *_metadata,
 	child = fork();
 	if (!child) {
 		struct shatomic_create_options options = {
-			.length = length, .backend = SHATOMIC_BACKEND_DEVICE,
+			.size = length, .backend = SHATOMIC_BACKEND_DEVICE,
 		};
 		struct shatomic_region *region;
 
@@ -91,19 +91,19 @@ TEST_F(limit_text, regions_of_a_user)
 TEST_F(limit_text, length_that_no_region_can_have)
 {
 	struct shatomic_create_options options = {
-		.length = 1ULL << 40, .backend = SHATOMIC_BACKEND_DEVICE,
+		.size = 1ULL << 40, .backend = SHATOMIC_BACKEND_DEVICE,
 	};
 	struct shatomic_region *region;
 
 	EXPECT_EQ(-EINVAL, shatomic_create(&options, &region));
-	EXPECT_NE(NULL, strstr(shatomic_error(), "length 1099511627776"));
+	EXPECT_NE(NULL, strstr(shatomic_error(), "size 1099511627776"));
 	EXPECT_NE(NULL, strstr(shatomic_error(), "more than any region"));
 }
 
 TEST_F(limit_text, batches_of_a_user)
 {
 	struct shatomic_create_options options = {
-		.length = 8, .backend = SHATOMIC_BACKEND_DEVICE,
+		.size = 8, .backend = SHATOMIC_BACKEND_DEVICE,
 	};
 	uint64_t *offsets = calloc(ROWS, sizeof(*offsets));
 	uint64_t *results = calloc(ROWS, sizeof(*results));

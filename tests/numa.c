@@ -49,7 +49,7 @@ static struct shatomic_region *create(size_t length, enum shatomic_numa numa,
 				      uint64_t nodes)
 {
 	struct shatomic_create_options options = {
-		.length = length, .numa = numa, .numa_nodes = nodes,
+		.size = length, .numa = numa, .numa_nodes = nodes,
 	};
 	struct shatomic_region *region = NULL;
 
@@ -147,7 +147,7 @@ TEST(the_thread_keeps_its_policy)
 static int create_error(enum shatomic_numa numa, uint64_t nodes)
 {
 	struct shatomic_create_options options = {
-		.length = PAGE, .numa = numa, .numa_nodes = nodes,
+		.size = PAGE, .numa = numa, .numa_nodes = nodes,
 	};
 	struct shatomic_region *region;
 

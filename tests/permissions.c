@@ -609,7 +609,7 @@ static void create_regions(FIXTURE_DATA(permissions) *self,
 {
 	const struct actor owner = { .uid = row->owner, .euid = row->owner,
 				     .gid = row->owner };
-	struct shatomic_create_options options = { .length = 4096 };
+	struct shatomic_create_options options = { .size = 4096 };
 	struct shatomic_region *region;
 	int fd;
 
@@ -849,7 +849,7 @@ TEST_F_TIMEOUT(permissions, table, 300)
 /* What takes no privilege to see. */
 TEST_F(permissions, read_only_is_read_only)
 {
-	struct shatomic_create_options options = { .length = 4096,
+	struct shatomic_create_options options = { .size = 4096,
 						   .name = self->name };
 	struct shatomic_region *writer, *reader;
 

@@ -69,18 +69,18 @@ TEST(bad_options_are_refused)
 		struct shatomic_create_options options;
 		int err;
 	} cases[] = {
-		{ { .length = 8, .flags = 1U << 29 }, -EOPNOTSUPP },
-		{ { .length = 8, .backend = 9 }, -EOPNOTSUPP },
-		{ { .length = 8, .mode = 0600 }, -EINVAL },
-		{ { .length = 8, .name = "x", .mode = 01777 }, -EINVAL },
-		{ { .length = 8, .name = "" }, -EINVAL },
-		{ { .length = 8, .name = "a/b" }, -EINVAL },
-		{ { .length = 8, .name = "a b" }, -EINVAL },
-		{ { .length = 8, .name = ".a" }, -EINVAL },
-		{ { .length = 8, .name = "a\n" }, -EINVAL },
-		{ { .length = 8, .name = "\xc3\xa9" }, -EINVAL },
-		{ { .length = 8, .name = long_name }, -EINVAL },
-		{ { .length = SIZE_MAX }, 0 },
+		{ { .size = 8, .flags = 1U << 29 }, -EOPNOTSUPP },
+		{ { .size = 8, .backend = 9 }, -EOPNOTSUPP },
+		{ { .size = 8, .mode = 0600 }, -EINVAL },
+		{ { .size = 8, .name = "x", .mode = 01777 }, -EINVAL },
+		{ { .size = 8, .name = "" }, -EINVAL },
+		{ { .size = 8, .name = "a/b" }, -EINVAL },
+		{ { .size = 8, .name = "a b" }, -EINVAL },
+		{ { .size = 8, .name = ".a" }, -EINVAL },
+		{ { .size = 8, .name = "a\n" }, -EINVAL },
+		{ { .size = 8, .name = "\xc3\xa9" }, -EINVAL },
+		{ { .size = 8, .name = long_name }, -EINVAL },
+		{ { .size = SIZE_MAX }, 0 },
 	};
 	struct shatomic_region *region;
 	unsigned int i;
@@ -104,7 +104,7 @@ TEST(bad_options_are_refused)
 	EXPECT_EQ(-EINVAL, shatomic_create(&cases[0].options, NULL));
 }
 
-TEST(a_length_of_zero_stands_for_one)
+TEST(a_size_of_zero_stands_for_one)
 {
 	struct shatomic_region *region = new_region(0);
 
@@ -271,7 +271,7 @@ TEST(it_is_read_and_written_like_a_file)
 TEST(freed_asynchronously)
 {
 	struct shatomic_create_options options = {
-		.length = 4 << 20, .flags = SHATOMIC_CREATE_ASYNC_FREE,
+		.size = 4 << 20, .flags = SHATOMIC_CREATE_ASYNC_FREE,
 	};
 	struct shatomic_region *region, *other;
 	int fd;
@@ -315,7 +315,7 @@ static bool is_mapped(const void *base)
 TEST(no_child_inherits_what_is_freed)
 {
 	struct shatomic_create_options options = {
-		.length = 16 << 20, .flags = SHATOMIC_CREATE_ASYNC_FREE,
+		.size = 16 << 20, .flags = SHATOMIC_CREATE_ASYNC_FREE,
 	};
 	struct shatomic_region *region;
 	void *base;
@@ -385,7 +385,7 @@ FIXTURE(named)
 static int create_named(FIXTURE_DATA(named) *self, mode_t mode)
 {
 	struct shatomic_create_options options = {
-		.length = 4096, .name = self->name, .mode = mode,
+		.size = 4096, .name = self->name, .mode = mode,
 	};
 
 	return shatomic_create(&options, &self->region);
@@ -461,7 +461,7 @@ TEST_F(named, is_listed_in_order)
 {
 	struct shatomic_listed *entries;
 	struct shatomic_region *second;
-	struct shatomic_create_options options = { .length = 12345 };
+	struct shatomic_create_options options = { .size = 12345 };
 	char name[SHATOMIC_NAME_SIZE + 2];
 	size_t count, i, found = SIZE_MAX;
 
@@ -533,7 +533,7 @@ FIXTURE_TEARDOWN(nobody)
 /* In a child, as nobody: a region of 1 MiB with @memlock bytes allowed. */
 static int create_as_nobody(rlim_t memlock, unsigned int flags, int *pinned)
 {
-	struct shatomic_create_options options = { .length = 1 << 20,
+	struct shatomic_create_options options = { .size = 1 << 20,
 						   .flags = flags };
 	struct rlimit limit = { memlock, memlock };
 	struct shatomic_region *region;
@@ -591,7 +591,7 @@ TEST_F(nobody, pinned_as_far_as_allowed)
 TEST(a_child_is_pinned_where_the_memory_is)
 {
 	struct shatomic_create_options options = {
-		.length = 8, .flags = SHATOMIC_CREATE_PINNED,
+		.size = 8, .flags = SHATOMIC_CREATE_PINNED,
 	};
 	struct shatomic_region *region;
 	struct shatomic_info info;
@@ -766,7 +766,7 @@ TEST(other_descriptors_are_no_regions)
 /* A DMA buffer of the device's regions, and a sentence of the others. */
 TEST(dma_buffers)
 {
-	struct shatomic_create_options options = { .length = 8192 };
+	struct shatomic_create_options options = { .size = 8192 };
 	struct shatomic_region *region, *reader;
 	char name[SHATOMIC_NAME_SIZE];
 	uint64_t *words;

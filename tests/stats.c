@@ -31,7 +31,7 @@ FIXTURE(stats)
 FIXTURE_SETUP(stats)
 {
 	struct shatomic_create_options options = {
-		.backend = SHATOMIC_BACKEND_DEVICE, .length = WORDS * 8,
+		.backend = SHATOMIC_BACKEND_DEVICE, .size = WORDS * 8,
 	};
 	unsigned int i;
 
@@ -476,7 +476,7 @@ TEST_F(stats, callers_that_are_killed)
 TEST_F(stats, the_library_says_what_is_missing)
 {
 	struct shatomic_create_options options = {
-		.backend = SHATOMIC_BACKEND_MEMFD, .length = 4096,
+		.backend = SHATOMIC_BACKEND_MEMFD, .size = 4096,
 	};
 	struct shatomic_stats stats = { .rows = 7 };
 	struct shatomic_region *region;

@@ -273,7 +273,7 @@ static void use_own_region(void)
 	uint64_t offsets[64], operands[64], *words;
 	struct shatomic_create_options options = {
 		.backend = SHATOMIC_BACKEND_DEVICE,
-		.length = 4096 + next_random() % MAX_OWN_BYTES,
+		.size = 4096 + next_random() % MAX_OWN_BYTES,
 		.flags = next_random() % 2 ? SHATOMIC_CREATE_ASYNC_FREE : 0,
 	};
 	struct shatomic_batch batch = {
@@ -295,7 +295,7 @@ static void use_own_region(void)
 	}
 	words = shatomic_buf(region, NULL);
 	for (i = 0; i < 64; i++) {
-		offsets[i] = next_random() % (options.length / 8) * 8;
+		offsets[i] = next_random() % (options.size / 8) * 8;
 		operands[i] = 1;
 		if (words[offsets[i] / 8])
 			wrong("a new region is not zero", 0);
@@ -315,7 +315,7 @@ static void use_own_region(void)
 static void use_name(void)
 {
 	struct shatomic_create_options options = {
-		.backend = SHATOMIC_BACKEND_DEVICE, .length = 8192, .mode = 0666,
+		.backend = SHATOMIC_BACKEND_DEVICE, .size = 8192, .mode = 0666,
 	};
 	struct shatomic_region *region = NULL;
 	char name[SHATOMIC_NAME_SIZE];
@@ -744,7 +744,7 @@ static void place_statuses(void)
 static void begin_round(struct round *round)
 {
 	struct shatomic_create_options options = {
-		.backend = SHATOMIC_BACKEND_DEVICE, .length = REGION_BYTES,
+		.backend = SHATOMIC_BACKEND_DEVICE, .size = REGION_BYTES,
 	};
 	unsigned int i;
 

@@ -36,7 +36,7 @@ static uint64_t inode_of(const struct shatomic_region *region)
 FIXTURE_SETUP(trace)
 {
 	struct shatomic_create_options options = {
-		.backend = SHATOMIC_BACKEND_DEVICE, .length = WORDS * 8,
+		.backend = SHATOMIC_BACKEND_DEVICE, .size = WORDS * 8,
 	};
 	unsigned int i;
 
@@ -164,7 +164,7 @@ static struct shatomic_batch batch_of_adds(unsigned int rows)
 TEST_F(trace, regions)
 {
 	struct shatomic_create_options options = {
-		.backend = SHATOMIC_BACKEND_DEVICE, .length = 5000,
+		.backend = SHATOMIC_BACKEND_DEVICE, .size = 5000,
 		.name = "traced",
 	};
 	struct shatomic_region *region;

@@ -105,7 +105,7 @@ FIXTURE(visible)
 static struct shatomic_region *create(const char *name, size_t length)
 {
 	struct shatomic_create_options options = {
-		.backend = SHATOMIC_BACKEND_DEVICE, .length = length,
+		.backend = SHATOMIC_BACKEND_DEVICE, .size = length,
 		.name = name, .mode = name ? 0640 : 0,
 	};
 	struct shatomic_region *region = NULL;

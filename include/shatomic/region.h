@@ -101,7 +101,7 @@ struct shatomic_region;
  * @backend: What its memory comes from.
  * @flags: enum shatomic_create_flags without SHATOMIC_CREATE_UNPUBLISHED,
  *	SHATOMIC_CREATE_PINNED, SHATOMIC_CREATE_REMOVE_PREVIOUS_FILE.
- * @length: Size in bytes; 0 stands for that of the first content, or for 1
+ * @size: Size in bytes; 0 stands for that of the first content, or for 1
  *	when that is empty.
  * @name: A name by which other processes open it, as
  *	SHATOMIC_NAME_SIZE describes, or NULL. The region then stays until
@@ -117,14 +117,14 @@ struct shatomic_region;
  * @standalone_path: A regular file that the region stands on, or NULL for none;
  *	it is made, empty, where there is none. See shatomic_file_sync(). It
  *	may be @previous_path, which is how what was synced comes back.
- * @padding_direction: Where padding goes when @length exceeds the first
+ * @padding_direction: Where padding goes when @size exceeds the first
  *	content: RIGHT, after it; LEFT, before it; NONE, the content is followed
  *	by zeros whatever @padding_bytes is.
  * @padding_bytes: What to pad with, repeated from the start of the padded
  *	area on; NULL for zeros.
  * @padding_size: Bytes in @padding_bytes; 0 when that is NULL.
  * @trimming_direction: Which end of the first content is cut off when it
- *	exceeds @length: LEFT, or else RIGHT.
+ *	exceeds @size: LEFT, or else RIGHT.
  * @numa: Which NUMA nodes its memory comes from. All of it is had at creation,
  *	so that nothing moves it later.
  * @numa_nodes: The nodes, bit n for node n; 0 with SHATOMIC_NUMA_DEFAULT.
@@ -134,7 +134,7 @@ struct shatomic_region;
 struct shatomic_create_options {
 	enum shatomic_backend backend;
 	unsigned int flags;
-	size_t length;
+	size_t size;
 	const char *name;
 	mode_t mode;
 	enum shatomic_source source;

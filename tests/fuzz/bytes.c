@@ -148,7 +148,7 @@ static unsigned char content_at(const struct shatomic_create_options *options,
 				       SHATOMIC_DIRECTION_LEFT ?
 				       size - length + i : i];
 	/* A length that nobody asked for is padded with zeros. */
-	if (!options->length)
+	if (!options->size)
 		return 0;
 	pad = length - size;
 	if (options->padding_direction == SHATOMIC_DIRECTION_LEFT) {
@@ -168,7 +168,7 @@ static unsigned char content_at(const struct shatomic_create_options *options,
 static void fuzz_content(struct input *input)
 {
 	struct shatomic_create_options options = {
-		.length = take_u16(input) % (2 * MAX_CONTENT),
+		.size = take_u16(input) % (2 * MAX_CONTENT),
 		.padding_direction = take_byte(input) % 4,
 		.trimming_direction = take_byte(input) % 4,
 		.initial_size = take_u16(input) % MAX_CONTENT,
@@ -189,7 +189,7 @@ static void fuzz_content(struct input *input)
 		expect(err == -EINVAL, "%d", err);
 	} else {
 		expect(!err, "%s", shatomic_error());
-		length = options.length	       ? options.length :
+		length = options.size ? options.size :
 			 options.initial_size ? options.initial_size : 1;
 		made = shatomic_buf(new, &got);
 		expect(got == length, "%zu %zu", got, length);

@@ -228,7 +228,7 @@ static struct shatomic_region *create(void)
 {
 	const struct shatomic_create_options options = {
 		.backend = SHATOMIC_BACKEND_DEVICE,
-		.length = REGION_BYTES,
+		.size = REGION_BYTES,
 	};
 	struct shatomic_region *region;
 

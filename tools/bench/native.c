@@ -339,7 +339,7 @@ static void set_stage(struct stage *stage, const struct scenario *scenario)
 {
 	struct shatomic_create_options options = {
 		.backend = SHATOMIC_BACKEND_MEMFD,
-		.length = scenario->region,
+		.size = scenario->region,
 	};
 	unsigned int turn;
 

@@ -85,7 +85,7 @@ static void read_all(struct shatomic_region *region, uint64_t *values,
 int main(void)
 {
 	struct shatomic_create_options options = {
-		.length = sizeof(struct counters),
+		.size = sizeof(struct counters),
 	};
 	struct shatomic_region *region;
 	struct counters seen;

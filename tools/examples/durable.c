@@ -30,7 +30,7 @@ static void check(int err)
 static struct shatomic_region *stand_on(const char *path)
 {
 	struct shatomic_create_options options = {
-		.length = sizeof(struct counters), .standalone_path = path,
+		.size = sizeof(struct counters), .standalone_path = path,
 		.source = SHATOMIC_SOURCE_FILE, .previous_path = path,
 	};
 	struct shatomic_region *region;

@@ -91,7 +91,7 @@ static void (*const jobs[])(struct shatomic_region *region) = {
 
 int main(void)
 {
-	struct shatomic_create_options options = { .length = MOVED + 8 };
+	struct shatomic_create_options options = { .size = MOVED + 8 };
 	struct shatomic_region *region;
 	struct features user;
 	int failed = 0, status;

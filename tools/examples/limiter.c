@@ -68,7 +68,7 @@ static void refill(struct shatomic_region *region)
 int main(void)
 {
 	struct shatomic_create_options options = {
-		.length = sizeof(struct bucket),
+		.size = sizeof(struct bucket),
 	};
 	struct timespec tick = { .tv_nsec = 1000000 };
 	struct shatomic_region *region;

@@ -103,7 +103,7 @@ static void take_all(struct shatomic_region *region)
 int main(void)
 {
 	struct shatomic_create_options options = {
-		.length = sizeof(struct ring),
+		.size = sizeof(struct ring),
 	};
 	struct shatomic_region *region;
 	struct ring *ring;

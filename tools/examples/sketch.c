@@ -98,7 +98,7 @@ static void estimate(struct shatomic_region *region)
 int main(void)
 {
 	struct shatomic_create_options options = {
-		.length = 4 * DEPTH * WIDTH,
+		.size = 4 * DEPTH * WIDTH,
 	};
 	struct shatomic_region *region;
 	int failed = 0, status;

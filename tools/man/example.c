@@ -25,7 +25,7 @@ static void check(int err)
 static struct shatomic_region *create(void)
 {
 	struct shatomic_create_options options = {
-		.length = 4096, .name = NAME, .standalone_path = FILE_PATH,
+		.size = 4096, .name = NAME, .standalone_path = FILE_PATH,
 		.source = SHATOMIC_SOURCE_FILE, .previous_path = FILE_PATH,
 	};
 	struct shatomic_region *region;

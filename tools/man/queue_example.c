@@ -31,7 +31,7 @@ int main(void)
 {
 	static uint64_t offsets[1000], operands[1000];
 	static struct shatomic_batch batches[BATCHES];
-	struct shatomic_create_options region_options = { .length = 4096 };
+	struct shatomic_create_options region_options = { .size = 4096 };
 	struct shatomic_queue_options options = { .entries = 16 };
 	struct shatomic_region *region;
 	struct shatomic_queue *queue;

@@ -409,7 +409,7 @@ int command_bench(int argc, char **argv)
 	if (arguments.plot)
 		terminal_for(arguments.plot);
 	options.backend = arguments.backend;
-	options.length = arguments.size;
+	options.size = arguments.size;
 	if (shatomic_create(&options, &bench.region))
 		tool_die("--size: %s", shatomic_error());
 	bench.arguments = &arguments;

@@ -51,7 +51,7 @@ int count_table_create(struct count_table *table,
 	uint64_t arena_begin = SLOTS_OFFSET + slots * sizeof(struct count_slot);
 	struct shatomic_create_options options = {
 		.backend = backend,
-		.length = arena_begin + arena_bytes,
+		.size = arena_begin + arena_bytes,
 	};
 	struct shatomic_region *region;
 	int error = shatomic_create(&options, &region);
@@ -61,7 +61,7 @@ int count_table_create(struct count_table *table,
 	attach(table, region);
 	table->header->slots = slots;
 	table->header->arena_begin = arena_begin;
-	table->header->arena_end = options.length;
+	table->header->arena_end = options.size;
 	shatomic_set_u64(&table->header->arena_next.value, arena_begin);
 	return 0;
 }

@@ -34,7 +34,7 @@ static error_t parse_create(int key, char *text, struct argp_state *state)
 		state->child_inputs[0] = &options->backend;
 		return 0;
 	case 's':
-		options->length = parse_size("--size", text);
+		options->size = parse_size("--size", text);
 		return 0;
 	case 'm':
 		options->mode = parse_mode("--mode", text);
@@ -63,8 +63,8 @@ static error_t parse_create(int key, char *text, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (!options->name)
 			argp_error(state, "NAME is missing");
-		if (!options->length && !options->previous_path)
-			options->length = DEFAULT_SIZE;
+		if (!options->size && !options->previous_path)
+			options->size = DEFAULT_SIZE;
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;

@@ -115,7 +115,7 @@ bool tool_try_region(enum shatomic_backend backend, size_t size,
 {
 	struct shatomic_create_options options = {
 		.backend = backend,
-		.length = size,
+		.size = size,
 	};
 	struct shatomic_region *region;
 	int err;
