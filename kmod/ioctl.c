@@ -154,9 +154,12 @@ static int create_region(struct call *call, struct shatomic_ioc_create *create)
 {
 	int ret;
 
-	/* Whose creation may take long should learn it now. */
-	if (create->name[0] && shatomic_name_is_taken(create->name))
-		return -EEXIST;
+	/* Creation may take long, and would be for nothing. */
+	if (create->name[0]) {
+		ret = shatomic_name_check_free(create->name);
+		if (ret)
+			return ret;
+	}
 	ret = new_descriptor(call,
 			     shatomic_region_create(create, &create->limit),
 			     &create->fd);

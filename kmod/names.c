@@ -65,12 +65,37 @@ static void put_namespace(struct ipc_namespace *ns)
 	ns->ns.ops->put(&ns->ns);
 }
 
+/* A name for a region, which nobody finds yet. */
+static struct entry *entry_new(struct file *file)
+{
+	struct entry *entry = kzalloc(sizeof(*entry), GFP_KERNEL_ACCOUNT);
+	int ret;
+
+	if (!entry)
+		return ERR_PTR(-ENOMEM);
+	strscpy(entry->name, shatomic_region_of(file)->name,
+		sizeof(entry->name));
+	entry->file = dentry_open(&file->f_path, O_RDONLY | O_LARGEFILE,
+				  current_cred());
+	if (IS_ERR(entry->file)) {
+		ret = PTR_ERR(entry->file);
+		kfree(entry);
+		return ERR_PTR(ret);
+	}
+	return entry;
+}
+
 static void entry_free(struct entry *entry)
+{
+	fput(entry->file);
+	kfree(entry);
+}
+
+static void entry_remove(struct entry *entry)
 {
 	WRITE_ONCE(shatomic_region_of(entry->file)->ipc_ns, 0);
 	list_del(&entry->node);
-	fput(entry->file);
-	kfree(entry);
+	entry_free(entry);
 }
 
 static void directory_free(struct directory *directory)
@@ -78,7 +103,7 @@ static void directory_free(struct directory *directory)
 	struct entry *entry, *next;
 
 	list_for_each_entry_safe(entry, next, &directory->entries, node)
-		entry_free(entry);
+		entry_remove(entry);
 	list_del(&directory->node);
 	put_namespace(directory->ns);
 	kfree(directory);
@@ -119,16 +144,16 @@ static struct directory *directory_find(void)
 	return NULL;
 }
 
-static struct directory *directory_find_or_add(void)
+/* The directory of the caller's namespace; @spare becomes it, and then is NULL. */
+static struct directory *directory_find_or_add(struct directory **spare)
 {
 	struct directory *directory = directory_find();
 
 	if (directory)
 		return directory;
 
-	directory = kzalloc(sizeof(*directory), GFP_KERNEL_ACCOUNT);
-	if (!directory)
-		return NULL;
+	directory = *spare;
+	*spare = NULL;
 	directory->ns = get_ipc_ns(current->nsproxy->ipc_ns);
 	INIT_LIST_HEAD(&directory->entries);
 	list_add(&directory->node, &directories);
@@ -170,75 +195,81 @@ int shatomic_name_check(const u8 *name)
 		       -EINVAL : 0;
 }
 
-/* Whether a region in the caller's namespace has a name; for how long, no. */
-bool shatomic_name_is_taken(const char *name)
+/**
+ * shatomic_name_check_free() - Check that no region has a name already
+ * @name: The name, checked.
+ *
+ * One in the caller's namespace counts, which may get it or lose it at any
+ * time.
+ *
+ * Return: 0, -EEXIST or -EINTR.
+ */
+int shatomic_name_check_free(const char *name)
 {
-	bool taken;
+	int ret;
 
-	mutex_lock(&directories_lock);
-	taken = entry_find(name);
+	if (mutex_lock_killable(&directories_lock))
+		return -EINTR;
+	ret = entry_find(name) ? -EEXIST : 0;
 	mutex_unlock(&directories_lock);
-	return taken;
+	return ret;
 }
 
-/**
- * shatomic_name_add() - Give a region its name in the caller's namespace
- * @file: A file of the region.
- *
- * Return: 0, -EALREADY, -EEXIST or -ENOMEM.
- */
-int shatomic_name_add(struct file *file)
+static int entry_add(struct entry *entry, struct directory **spare)
 {
-	struct shatomic_region *region = shatomic_region_of(file);
+	struct shatomic_region *region = shatomic_region_of(entry->file);
 	struct directory *directory;
 	struct list_head *before;
-	struct entry *entry;
-	int ret = 0;
 
-	entry = kzalloc(sizeof(*entry), GFP_KERNEL_ACCOUNT);
-	if (!entry)
-		return -ENOMEM;
-	strscpy(entry->name, region->name, sizeof(entry->name));
-	entry->file = dentry_open(&file->f_path, O_RDONLY | O_LARGEFILE,
-				  current_cred());
-	if (IS_ERR(entry->file)) {
-		ret = PTR_ERR(entry->file);
-		kfree(entry);
-		return ret;
-	}
-
-	mutex_lock(&directories_lock);
-	if (region->published) {
-		ret = -EALREADY;
-		goto out;
-	}
-	directory = directory_find_or_add();
-	if (!directory) {
-		ret = -ENOMEM;
-		goto out;
-	}
+	if (region->published)
+		return -EALREADY;
+	directory = directory_find_or_add(spare);
 	list_for_each(before, &directory->entries) {
 		int order = strcmp(entry->name,
 				   list_entry(before, struct entry,
 					      node)->name);
 
-		if (!order) {
-			ret = -EEXIST;
-			goto out;
-		}
+		if (!order)
+			return -EEXIST;
 		if (order < 0)
 			break;
 	}
 	list_add_tail(&entry->node, before);
 	region->published = true;
 	WRITE_ONCE(region->ipc_ns, directory->ns->ns.inum);
-	entry = NULL;
-out:
-	mutex_unlock(&directories_lock);
-	if (entry) {
-		fput(entry->file);
-		kfree(entry);
+	return 0;
+}
+
+/**
+ * shatomic_name_add() - Give a region its name in the caller's namespace
+ * @file: A file of the region.
+ *
+ * Return: 0, -EALREADY, -EEXIST, -ENOMEM or -EINTR.
+ */
+int shatomic_name_add(struct file *file)
+{
+	struct directory *spare;
+	struct entry *entry;
+	int ret;
+
+	entry = entry_new(file);
+	if (IS_ERR(entry))
+		return PTR_ERR(entry);
+	/* Few names need it, but none may wait for memory with the lock held. */
+	spare = kzalloc(sizeof(*spare), GFP_KERNEL_ACCOUNT);
+	if (!spare) {
+		ret = -ENOMEM;
+		goto out;
 	}
+	ret = -EINTR;
+	if (mutex_lock_killable(&directories_lock))
+		goto out;
+	ret = entry_add(entry, &spare);
+	mutex_unlock(&directories_lock);
+out:
+	kfree(spare);
+	if (ret)
+		entry_free(entry);
 	return ret;
 }
 
@@ -252,7 +283,7 @@ void shatomic_name_drop(struct file *file)
 	region->published = false;
 	entry = entry_find(region->name);
 	if (entry && file_inode(entry->file) == file_inode(file))
-		entry_free(entry);
+		entry_remove(entry);
 	mutex_unlock(&directories_lock);
 }
 
@@ -261,14 +292,15 @@ void shatomic_name_drop(struct file *file)
  * @name: The name, checked.
  * @flags: enum shatomic_open_flags
  *
- * Return: A new file, or an error pointer: -ENOENT, -EACCES, -ENOMEM.
+ * Return: A new file, or an error pointer: -ENOENT, -EACCES, -ENOMEM, -EINTR.
  */
 struct file *shatomic_name_open(const char *name, unsigned int flags)
 {
 	struct file *kept = NULL, *file;
 	struct entry *entry;
 
-	mutex_lock(&directories_lock);
+	if (mutex_lock_killable(&directories_lock))
+		return ERR_PTR(-EINTR);
 	entry = entry_find(name);
 	if (entry)
 		kept = get_file(entry->file);
@@ -306,21 +338,22 @@ static bool may_unlink(const struct entry *entry)
  * shatomic_name_unlink() - Remove a name
  * @name: The name, checked.
  *
- * Return: 0, -ENOENT or -EACCES.
+ * Return: 0, -ENOENT, -EACCES or -EINTR.
  */
 int shatomic_name_unlink(const char *name)
 {
 	struct entry *entry;
 	int ret = 0;
 
-	mutex_lock(&directories_lock);
+	if (mutex_lock_killable(&directories_lock))
+		return -EINTR;
 	entry = entry_find(name);
 	if (!entry)
 		ret = -ENOENT;
 	else if (!may_unlink(entry))
 		ret = -EACCES;
 	else
-		entry_free(entry);
+		entry_remove(entry);
 	mutex_unlock(&directories_lock);
 	return ret;
 }
@@ -352,54 +385,71 @@ static int list_entry_save(u64 address, u32 entry_size,
 	return 0;
 }
 
-/*
- * Copy up to @capacity entries of the caller's namespace; *count is how many
- * there are. An array for kvfree(), NULL when none were copied.
- */
-static struct shatomic_list_entry *list_snapshot(u32 capacity, u32 *count)
+/* Copy the first @room names of the caller's namespace, and count all. */
+static int list_copy(struct shatomic_list_entry *entries, u32 room, u32 *count)
 {
-	struct shatomic_list_entry *entries = NULL;
 	struct directory *directory;
 	struct entry *entry;
-	u32 room, i = 0;
+	u32 i = 0;
 
-	*count = 0;
-	mutex_lock(&directories_lock);
+	if (mutex_lock_killable(&directories_lock))
+		return -EINTR;
 	directory = directory_find();
-	if (!directory)
-		goto out;
-	list_for_each_entry(entry, &directory->entries, node)
-		(*count)++;
-
-	room = min(capacity, *count);
-	if (!room)
-		goto out;
-	entries = kvcalloc(room, sizeof(*entries), GFP_KERNEL_ACCOUNT);
-	if (!entries) {
-		entries = ERR_PTR(-ENOMEM);
-		goto out;
+	if (directory) {
+		list_for_each_entry(entry, &directory->entries, node) {
+			if (i < room)
+				list_entry_fill(&entries[i], entry);
+			i++;
+		}
 	}
-	list_for_each_entry(entry, &directory->entries, node) {
-		if (i == room)
-			break;
-		list_entry_fill(&entries[i++], entry);
-	}
-out:
 	mutex_unlock(&directories_lock);
-	return entries;
+	*count = i;
+	return 0;
+}
+
+/*
+ * Copy up to @capacity names of the caller's namespace; *count is how many there
+ * were at that moment. *entries is for kvfree(), on failure too.
+ *
+ * The caller may have to wait for memory, by what his memory cgroup allows, and
+ * others are not to wait with him. So it is allocated without the lock, and
+ * again when names have been added meanwhile.
+ */
+static int list_snapshot(u32 capacity, struct shatomic_list_entry **entries,
+			 u32 *count)
+{
+	u32 room = 0, wanted;
+	int ret;
+
+	*entries = NULL;
+	for (;;) {
+		ret = list_copy(*entries, room, count);
+		if (ret)
+			return ret;
+		wanted = min(capacity, *count);
+		if (wanted <= room)
+			return 0;
+
+		kvfree(*entries);
+		*entries = kvcalloc(wanted, sizeof(**entries),
+				    GFP_KERNEL_ACCOUNT);
+		if (!*entries)
+			return -ENOMEM;
+		room = wanted;
+	}
 }
 
 /**
  * shatomic_name_list() - List the names in the caller's namespace
  * @list: The arguments.
  *
- * Return: 0, -EINVAL, -EOPNOTSUPP, -EFAULT or -ENOMEM.
+ * Return: 0, -EINVAL, -EOPNOTSUPP, -EFAULT, -ENOMEM or -EINTR.
  */
 int shatomic_name_list(struct shatomic_ioc_list *list)
 {
 	struct shatomic_list_entry *entries;
 	u32 i, room;
-	int ret = 0;
+	int ret;
 
 	if (list->flags)
 		return -EOPNOTSUPP;
@@ -407,10 +457,7 @@ int shatomic_name_list(struct shatomic_ioc_list *list)
 	    list->entry_size > SHATOMIC_MAX_LIST_ENTRY_SIZE)
 		return -EINVAL;
 
-	entries = list_snapshot(list->capacity, &list->count);
-	if (IS_ERR(entries))
-		return PTR_ERR(entries);
-
+	ret = list_snapshot(list->capacity, &entries, &list->count);
 	room = min(list->capacity, list->count);
 	for (i = 0; i < room && !ret; i++)
 		ret = list_entry_save(list->entries + (u64)i * list->entry_size,

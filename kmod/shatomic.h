@@ -205,7 +205,7 @@ void shatomic_debugfs_exit(void);
 
 /* names.c: named regions. */
 int shatomic_name_check(const u8 *name);
-bool shatomic_name_is_taken(const char *name);
+int shatomic_name_check_free(const char *name);
 int shatomic_name_add(struct file *file);
 void shatomic_name_drop(struct file *file);
 bool shatomic_name_is_owned(struct file *file);

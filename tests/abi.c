@@ -768,6 +768,62 @@ TEST_F(abi, list_counts_and_cuts)
 	remove_name(self);
 }
 
+/* Until killed: a name that comes and goes, before that of remove_name(). */
+static void make_and_remove_name(int device)
+{
+	struct shatomic_ioc_create create = { .size = sizeof(create),
+					      .region_size = 8, .mode = 0600,
+					      .name = "abi-another" };
+	struct shatomic_ioc_unlink unlink = { .size = sizeof(unlink),
+					      .name = "abi-another" };
+
+	for (;;) {
+		if (!ioctl(device, SHATOMIC_IOC_CREATE, &create))
+			close(create.fd);
+		ioctl(device, SHATOMIC_IOC_UNLINK, &unlink);
+	}
+}
+
+/* As many are listed as are counted, and so the one that is always there. */
+TEST_F_TIMEOUT(abi, list_is_of_one_moment, 300)
+{
+	struct shatomic_ioc_unlink unlink = { .size = sizeof(unlink),
+					      .name = "abi-another" };
+	struct shatomic_list_entry entries[2];
+	struct shatomic_ioc_list list = {
+		.size = sizeof(list), .capacity = 2,
+		.entry_size = sizeof(entries[0]),
+		.entries = (uintptr_t)entries,
+	};
+	unsigned int i, seen[3] = { 0 };
+	union arguments args;
+	pid_t child;
+
+	good_arguments(self, &commands[2], &args);
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child)
+		make_and_remove_name(self->device);
+
+	for (i = 0; i < 5000 || !seen[1] || !seen[2]; i++) {
+		memset(entries, 0, sizeof(entries));
+		if (ioctl(self->device, SHATOMIC_IOC_LIST, &list) ||
+		    list.count < 1 || list.count > 2 ||
+		    strcmp((char *)entries[list.count - 1].name, "abi-test"))
+			break;
+		seen[list.count]++;
+	}
+	EXPECT_LE(5000, i)
+	{
+		TH_LOG("of %u: %s, %s", list.count, (char *)entries[0].name,
+		       (char *)entries[1].name);
+	}
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	ioctl(self->device, SHATOMIC_IOC_UNLINK, &unlink);
+	remove_name(self);
+}
+
 TEST_F(abi, batch_tells_bad_columns)
 {
 	uint64_t offset = 0, operand = 5, result;
