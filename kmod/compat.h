@@ -12,6 +12,7 @@
 #else
 #include <linux/io_uring.h>
 #endif
+#include <linux/mm.h>
 
 /* The payload of a command's SQE, which userspace may be writing to. */
 static inline const void *compat_uring_payload(const struct io_uring_cmd *cmd)
@@ -34,6 +35,16 @@ static inline void compat_uring_done(struct io_uring_cmd *cmd, int result,
 		io_uring_cmd_done;
 
 	done(cmd, result, 0);
+#endif
+}
+
+static inline void compat_vm_flags_clear(struct vm_area_struct *vma,
+					 unsigned long flags)
+{
+#ifdef HAVE_VM_FLAGS_CLEAR
+	vm_flags_clear(vma, flags);
+#else
+	vma->vm_flags &= ~flags;
 #endif
 }
 

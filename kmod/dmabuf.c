@@ -191,6 +191,11 @@ static int export_mmap(struct dma_buf *buffer, struct vm_area_struct *vma)
 {
 	struct export *export = buffer->priv;
 
+	/* What a region's own file has its mount for. */
+	if (vma->vm_flags & VM_EXEC)
+		return -EPERM;
+	compat_vm_flags_clear(vma, VM_MAYEXEC);
+
 	vma_set_file(vma, export->file);
 	return export->file->f_op->mmap(export->file, vma);
 }

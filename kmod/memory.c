@@ -41,7 +41,12 @@ int shatomic_memory_init(void)
 	    has_transparent_hugepage())
 		options = huge_option;
 	memory_mount = vfs_kern_mount(type, SB_KERNMOUNT, "shatomic", options);
-	return PTR_ERR_OR_ZERO(memory_mount);
+	if (IS_ERR(memory_mount))
+		return PTR_ERR(memory_mount);
+
+	/* Regions have words. Code in one could be changed while it runs. */
+	memory_mount->mnt_flags |= MNT_NOEXEC | MNT_NOSUID | MNT_NODEV;
+	return 0;
 }
 
 void shatomic_memory_exit(void)

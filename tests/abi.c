@@ -594,6 +594,30 @@ TEST_F(abi, big_mappings_are_aligned)
 	close(fd);
 }
 
+/* Neither by mappings nor as a program. */
+TEST_F(abi, a_region_is_never_executed)
+{
+	static const char script[] = "#!/bin/true\n";
+	char *arguments[] = { "program", NULL };
+	char *environment[] = { NULL };
+	void *memory;
+
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, 4096, PROT_READ | PROT_EXEC,
+				   MAP_SHARED, self->region, 0));
+	EXPECT_EQ(EPERM, errno);
+	memory = mmap(NULL, 4096, PROT_READ, MAP_SHARED, self->region, 0);
+	ASSERT_NE(MAP_FAILED, memory);
+	EXPECT_EQ(-1, mprotect(memory, 4096, PROT_READ | PROT_EXEC));
+	EXPECT_EQ(EACCES, errno);
+	munmap(memory, 4096);
+
+	ASSERT_EQ(sizeof(script), pwrite(self->region, script, sizeof(script),
+					 0));
+	ASSERT_EQ(0, fchmod(self->region, 0700));
+	EXPECT_EQ(-1, fexecve(self->region, arguments, environment));
+	EXPECT_EQ(EACCES, errno);
+}
+
 /* A name keeps the region, and nothing of the file that it was made with. */
 TEST_F(abi, a_name_does_not_keep_the_creators_lock)
 {

@@ -188,6 +188,12 @@ TEST_F(dmabuf, a_mapping_is_one_of_the_region)
 				   2 * MIB));
 	EXPECT_EQ(MAP_FAILED, mmap(NULL, 8192, PROT_READ, MAP_SHARED, buffer,
 				   2 * MIB - 4096));
+	/* Nor to be executed. */
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, 4096, PROT_READ | PROT_EXEC,
+				   MAP_SHARED, buffer, 0));
+	EXPECT_EQ(EPERM, errno);
+	EXPECT_EQ(-1, mprotect(mapped, 2 * MIB, PROT_READ | PROT_EXEC));
+	EXPECT_EQ(EACCES, errno);
 
 	/* It keeps the region when nothing else does. */
 	close(region);

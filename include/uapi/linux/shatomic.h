@@ -335,6 +335,9 @@ enum shatomic_create_flags {
  *
  * The memory comes from the NUMA nodes that the calling thread's memory policy
  * has (set_mempolicy(2)), all of it before the call returns.
+ *
+ * It can be mapped shared, to read and to write, never to be executed: mmap(2)
+ * answers EPERM, mprotect(2) and execve(2) EACCES.
  */
 struct shatomic_ioc_create {
 	__u32 size;
