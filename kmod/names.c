@@ -109,6 +109,14 @@ static void directory_free(struct directory *directory)
 	kfree(directory);
 }
 
+/* See that names go with their namespace; the initial one never ends. */
+static void reap_later(const struct ipc_namespace *ns)
+{
+	if (ns->ns.inum != PROC_IPC_INIT_INO)
+		queue_delayed_work(system_power_efficient_wq, &reap_work,
+				   REAP_INTERVAL);
+}
+
 /*
  * There is no call when an IPC namespace ends. But once ours is the only
  * reference to it, nobody is in it and nobody can get in again.
@@ -116,7 +124,6 @@ static void directory_free(struct directory *directory)
 static void reap(struct work_struct *work)
 {
 	struct directory *directory, *next;
-	bool again = false;
 
 	mutex_lock(&directories_lock);
 	list_for_each_entry_safe(directory, next, &directories, node) {
@@ -124,10 +131,8 @@ static void reap(struct work_struct *work)
 		    refcount_read(&directory->ns->ns.count) == 1)
 			directory_free(directory);
 		else
-			again = true;
+			reap_later(directory->ns);
 	}
-	if (again)
-		schedule_delayed_work(&reap_work, REAP_INTERVAL);
 	mutex_unlock(&directories_lock);
 }
 
@@ -157,7 +162,7 @@ static struct directory *directory_find_or_add(struct directory **spare)
 	directory->ns = get_ipc_ns(current->nsproxy->ipc_ns);
 	INIT_LIST_HEAD(&directory->entries);
 	list_add(&directory->node, &directories);
-	schedule_delayed_work(&reap_work, REAP_INTERVAL);
+	reap_later(directory->ns);
 	return directory;
 }
 

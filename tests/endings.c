@@ -57,6 +57,9 @@ static const struct ending {
 	  .named = true, .killed = true },
 	{ .what = "killed, and so the end of its namespace", .named = true,
 	  .in_namespace = true, .mapped = true, .killed = true },
+	/* Names of the first namespace, which are gone, may have helped it. */
+	{ .what = "the same, once more", .named = true,
+	  .in_namespace = true, .mapped = true, .killed = true },
 };
 
 #define ROOM (4 * MIB)
