@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <sys/resource.h>
 #include <sys/sendfile.h>
+#include <sys/uio.h>
 
 #define NOBODY 65534
 
@@ -181,6 +182,23 @@ TEST(a_mapping_outlives_its_descriptor)
 	munmap(mine, 4096);
 }
 
+/* A mapping may become longer than the region, which then is not there. */
+static void expect_nothing_beyond(struct __test_metadata *_metadata, int fd)
+{
+	struct iovec local = { &(char){ 0 }, 1 }, remote;
+	char *memory = mmap(NULL, 8192, PROT_READ, MAP_SHARED, fd, 0);
+
+	ASSERT_NE(MAP_FAILED, memory);
+	memory = mremap(memory, 8192, 12288, MREMAP_MAYMOVE);
+	ASSERT_NE(MAP_FAILED, memory);
+	remote = (struct iovec){ memory + 8191, 1 };
+	EXPECT_EQ(1, process_vm_readv(getpid(), &local, 1, &remote, 1, 0));
+	remote.iov_base = memory + 8192;
+	EXPECT_EQ(-1, process_vm_readv(getpid(), &local, 1, &remote, 1, 0));
+	EXPECT_EQ(EFAULT, errno);
+	munmap(memory, 12288);
+}
+
 TEST(its_size_is_fixed)
 {
 	struct shatomic_region *region = new_region(8192);
@@ -218,6 +236,7 @@ TEST(its_size_is_fixed)
 		EXPECT_EQ(MAP_FAILED, mmap(NULL, 4096, PROT_READ, MAP_SHARED,
 					   fd, 8192));
 		EXPECT_EQ(EINVAL, errno);
+		expect_nothing_beyond(_metadata, fd);
 	}
 	EXPECT_EQ(1, memory[5000]);
 	shatomic_close(region);
