@@ -267,7 +267,7 @@ static int check_row(const struct shatomic_memory *self,
 	ret = check_op(op);
 	if (ret)
 		return ret;
-	traits = op_traits[op];
+	traits = shatomic_op_traits(op);
 	if ((traits & SHATOMIC_OP_WRITES_SELF) && !self->writable)
 		return -EACCES;
 
@@ -380,7 +380,8 @@ static bool uniform_are_good(const struct shatomic_memory *self,
 	__u32 width = rows->width;
 	__u64 bits;
 
-	if (rows->op >= SHATOMIC_OP_COUNT || op_traits[rows->op] & refused ||
+	if (rows->op >= SHATOMIC_OP_COUNT ||
+	    shatomic_op_traits(rows->op) & refused ||
 	    !shatomic_width_is_supported(width) || width & (width - 1))
 		return false;
 	bits = bits_of_offsets(offsets, count);

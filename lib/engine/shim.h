@@ -95,7 +95,10 @@ static inline __u32 index_nospec(__u32 index, __u32 size)
 #endif
 }
 
-/* What comes after begins when what came before is known. */
+/*
+ * What comes after begins when what came before is known. On x86 and arm64: most
+ * other kernels have nothing for it.
+ */
 static inline void end_speculation(void)
 {
 #ifdef __KERNEL__
