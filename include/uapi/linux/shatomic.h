@@ -596,8 +596,10 @@ enum shatomic_batch_flags {
  * @width: Width for all rows in bytes, 1 to 8 or 16; must be 0 when @widths is
  *	given. Up to 8, a row's word lies inside one aligned 8-byte word: its
  *	offset modulo 8 plus its width is at most 8. Words of 1, 2, 4 and 8
- *	bytes whose offset is a multiple of their width are fastest: one
- *	instruction each. Words of 16 bytes, which a machine has where INFO's
+ *	bytes whose offset is a multiple of their width are fastest: most
+ *	operations are one instruction where the machine has it, else are tried
+ *	until nobody changes the word meanwhile.
+ *	Words of 16 bytes, which a machine has where INFO's
  *	op_widths says so, have offsets that are multiples of 16 in regions
  *	that were not opened read-only, as loading them takes a mapping that
  *	can be written to (else EACCES); their operands, comparands, masks and
