@@ -241,7 +241,13 @@ err:
 	return ret;
 }
 
-/* The rows as the engine's shape: which columns there are. */
+/**
+ * shatomic_columns_shape() - A batch's rows as the engine's shape
+ * @args: The batch.
+ *
+ * Return: Which columns there are. They are the caller's addresses, which are not
+ * to be followed.
+ */
 struct shatomic_rows
 shatomic_columns_shape(const struct shatomic_ioc_batch *args)
 {
@@ -270,7 +276,12 @@ static bool operands_are_keys(const struct shatomic_ioc_batch *args)
 	return args->ops || shatomic_op_traits(args->op) & SHATOMIC_OP_HAS_BIT;
 }
 
-/* Whether the offsets are all that rows are checked by. */
+/**
+ * shatomic_columns_offsets_are_keys() - Whether rows are checked by offsets alone
+ * @args: The batch, whose operation is one if it is for all rows.
+ *
+ * Return: Whether so.
+ */
 bool shatomic_columns_offsets_are_keys(const struct shatomic_ioc_batch *args)
 {
 	return !args->widths && !args->peer_offsets && !args->peer_indexes &&
@@ -410,7 +421,16 @@ int shatomic_columns_load_values(const struct shatomic_columns *columns,
 		       load_rare_values(columns, chunk, rows, first, field) : 0;
 }
 
-/* Write back what came of @rows, those from @first on, to the chunk. */
+/**
+ * shatomic_columns_save() - Write back what came of rows
+ * @columns: Where the columns are.
+ * @chunk: Their results and statuses, as far as they are not in place.
+ * @rows: The rows, as shatomic_columns_load_values() left them.
+ * @first: First row.
+ * @field: [out] On failure, which column.
+ *
+ * Return: 0 or -EFAULT.
+ */
 int shatomic_columns_save(const struct shatomic_columns *columns,
 			  const struct shatomic_chunk *chunk,
 			  const struct shatomic_rows *rows, u64 first,
@@ -433,7 +453,16 @@ int shatomic_columns_save(const struct shatomic_columns *columns,
 	return 0;
 }
 
-/* The same for the @count rows of a lane, which are not side by side. */
+/**
+ * shatomic_columns_save_lane() - Write back what came of rows not side by side
+ * @columns: Where the columns are.
+ * @chunk: Their results and statuses, and which rows they are.
+ * @first: The row that those of the chunk are counted from.
+ * @count: How many.
+ * @field: [out] On failure, which column.
+ *
+ * Return: 0 or -EFAULT.
+ */
 int shatomic_columns_save_lane(const struct shatomic_columns *columns,
 			       const struct shatomic_chunk *chunk, u64 first,
 			       u32 count, u32 *field)

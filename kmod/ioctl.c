@@ -354,6 +354,14 @@ static long run_command(struct file *file, const struct command *commands,
 	return ret;
 }
 
+/**
+ * shatomic_device_ioctl() - Run a command on /dev/shatomic
+ * @file: What it was opened as.
+ * @cmd: The ioctl number.
+ * @arg: Address of the caller's structure.
+ *
+ * Return: 0 or a negative errno value, as the ABI header says.
+ */
 long shatomic_device_ioctl(struct file *file, unsigned int cmd,
 			   unsigned long arg)
 {
@@ -399,6 +407,14 @@ static int batch_ioctl(struct file *file, void __user *user)
 	return save_batch(&args, user, size, shatomic_submit(file, &args));
 }
 
+/**
+ * shatomic_region_ioctl() - Run a command on a region
+ * @file: A file of the region.
+ * @cmd: The ioctl number.
+ * @arg: Address of the caller's structure.
+ *
+ * Return: 0 or a negative errno value, as the ABI header says.
+ */
 long shatomic_region_ioctl(struct file *file, unsigned int cmd,
 			   unsigned long arg)
 {

@@ -205,6 +205,10 @@ struct page *shatomic_page_at(const struct shatomic_pages *pages,
 				     (index << PAGE_SHIFT)));
 }
 
+/**
+ * shatomic_pages_drop() - Let go of what shatomic_pages_hold() held
+ * @pages: The pages, all that were to be held or the first of them.
+ */
 void shatomic_pages_drop(struct shatomic_pages *pages)
 {
 	unsigned long index = 0;

@@ -278,7 +278,12 @@ out:
 	return ret;
 }
 
-/* Undo shatomic_name_add(), unless the name has become another region's. */
+/**
+ * shatomic_name_drop() - Undo shatomic_name_add()
+ * @file: A file of the region.
+ *
+ * A name that has been unlinked, and may be another region's, is left alone.
+ */
 void shatomic_name_drop(struct file *file)
 {
 	struct shatomic_region *region = shatomic_region_of(file);
@@ -319,9 +324,14 @@ struct file *shatomic_name_open(const char *name, unsigned int flags)
 	return file;
 }
 
-/*
- * Whether the caller owns a region or may act as if, which is as with files: who
- * makes a user namespace has CAP_FOWNER there, over those who are mapped to it.
+/**
+ * shatomic_name_is_owned() - Whether the caller owns a region or may act as if
+ * @file: A file of the region.
+ *
+ * As with files, who makes a user namespace has CAP_FOWNER there, over those who
+ * are mapped to it.
+ *
+ * Return: Whether so.
  */
 bool shatomic_name_is_owned(struct file *file)
 {

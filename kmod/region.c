@@ -36,6 +36,12 @@ struct shatomic_region *shatomic_region_of(struct file *file)
 	return file->f_op == &region_fops ? file_inode(file)->i_private : NULL;
 }
 
+/**
+ * shatomic_region_as_memory() - A region as the engine sees it
+ * @file: A file of the region, which keeps the memory; whether it may be written
+ *	to is the file's.
+ * @memory: [out] Its memory.
+ */
 void shatomic_region_as_memory(struct file *file,
 			       struct shatomic_memory *memory)
 {
@@ -284,6 +290,13 @@ struct file *shatomic_region_open(struct file *file, unsigned int flags)
 			   current_cred());
 }
 
+/**
+ * shatomic_region_info() - What a region is
+ * @file: A file of the region.
+ * @info: The arguments.
+ *
+ * Return: 0, -EOPNOTSUPP or -EINVAL.
+ */
 int shatomic_region_info(struct file *file,
 			 struct shatomic_ioc_region_info *info)
 {

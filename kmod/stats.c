@@ -56,12 +56,19 @@ int shatomic_stats_alloc(struct shatomic_region *region)
 	return region->counters ? 0 : -ENOMEM;
 }
 
+/**
+ * shatomic_stats_free() - Free what shatomic_stats_alloc() allocated
+ * @region: The region.
+ */
 void shatomic_stats_free(struct shatomic_region *region)
 {
 	free_percpu(region->counters);
 }
 
-/* From now on the region is one of those that can be seen. */
+/**
+ * shatomic_stats_add() - Make a region one of those that can be seen
+ * @region: The region, whole.
+ */
 void shatomic_stats_add(struct shatomic_region *region)
 {
 	mutex_lock(&shatomic_regions_lock);
@@ -105,7 +112,11 @@ void shatomic_stats_add_up(const struct shatomic_region *region,
 	sum->in_flight += begun - ended;
 }
 
-/* The region is about to be freed: nothing runs on it any more. */
+/**
+ * shatomic_stats_retire() - Undo shatomic_stats_add()
+ * @region: The region, on which nothing runs any more. What has been counted of
+ *	it stays in the sum over all.
+ */
 void shatomic_stats_retire(struct shatomic_region *region)
 {
 	mutex_lock(&shatomic_regions_lock);
