@@ -8,7 +8,7 @@
  * Whoever has the memory that columns are in can change it at any time. Keys are
  * therefore copied first, wherever they are, and then checked and used as they
  * are in the copy. Values in user memory are copied too; those in a region are
- * used in place, where the kernel has them in one piece. The engine may read
+ * used in place, where the kernel has them in one stretch. The engine may read
  * such a value twice and find another, but all that it does with one is to
  * compute what goes into words and results: where those are, and for how long
  * it runs, depends on keys only.
@@ -20,11 +20,11 @@
 #include "shatomic.h"
 
 /*
- * Of @bytes from @offset on, how many lie in one piece: extents that adjoin have
- * the same to be added to an offset.
+ * Of @bytes from @offset on, how many lie in one stretch: extents that adjoin
+ * have the same to be added to an offset.
  */
-static size_t piece_at(const struct shatomic_memory *memory, u64 offset,
-		       size_t bytes)
+static size_t stretch_at(const struct shatomic_memory *memory, u64 offset,
+			 size_t bytes)
 {
 	u64 extent = offset >> memory->extent_shift;
 	u64 last = (offset + bytes - 1) >> memory->extent_shift;
@@ -39,7 +39,7 @@ static size_t piece_at(const struct shatomic_memory *memory, u64 offset,
 }
 
 /* Where entries are in the region; they begin with @column, a member. */
-static u64 offset_of(const struct shatomic_columns *columns, u64 column)
+static u64 region_offset(const struct shatomic_columns *columns, u64 column)
 {
 	return column - columns->args->columns_base;
 }
@@ -48,14 +48,14 @@ static noinline void load_from_region(const struct shatomic_columns *columns,
 				      void *to, u64 column, size_t bytes)
 {
 	const struct shatomic_memory *memory = &columns->memory;
-	u64 offset = offset_of(columns, column);
-	size_t piece;
+	u64 offset = region_offset(columns, column);
+	size_t stretch;
 
-	for (; bytes; bytes -= piece) {
-		piece = piece_at(memory, offset, bytes);
-		memcpy(to, shatomic_memory_at(memory, offset), piece);
-		to += piece;
-		offset += piece;
+	for (; bytes; bytes -= stretch) {
+		stretch = stretch_at(memory, offset, bytes);
+		memcpy(to, shatomic_memory_at(memory, offset), stretch);
+		to += stretch;
+		offset += stretch;
 	}
 	/* What is checked and used from here on is the copy. */
 	barrier();
@@ -65,14 +65,14 @@ static noinline void save_to_region(const struct shatomic_columns *columns,
 				    u64 column, const void *from, size_t bytes)
 {
 	const struct shatomic_memory *memory = &columns->memory;
-	u64 offset = offset_of(columns, column);
-	size_t piece;
+	u64 offset = region_offset(columns, column);
+	size_t stretch;
 
-	for (; bytes; bytes -= piece) {
-		piece = piece_at(memory, offset, bytes);
-		memcpy(shatomic_memory_at(memory, offset), from, piece);
-		from += piece;
-		offset += piece;
+	for (; bytes; bytes -= stretch) {
+		stretch = stretch_at(memory, offset, bytes);
+		memcpy(shatomic_memory_at(memory, offset), from, stretch);
+		from += stretch;
+		offset += stretch;
 	}
 }
 
@@ -129,8 +129,8 @@ static bool save_to_user(u64 column, const void *from, size_t entry_size,
 	return !copy_to_user(u64_to_user_ptr(column), from, count * entry_size);
 }
 
-static bool load(const struct shatomic_columns *columns, void *to, u64 column,
-		 size_t entry_size, u64 first, u32 count)
+static bool load_column(const struct shatomic_columns *columns, void *to,
+			u64 column, size_t entry_size, u64 first, u32 count)
 {
 	if (!column)
 		return true;
@@ -141,8 +141,9 @@ static bool load(const struct shatomic_columns *columns, void *to, u64 column,
 	return true;
 }
 
-static bool save(const struct shatomic_columns *columns, u64 column,
-		 const void *from, size_t entry_size, u64 first, u32 count)
+static bool save_column(const struct shatomic_columns *columns, u64 column,
+			const void *from, size_t entry_size, u64 first,
+			u32 count)
 {
 	column += first * entry_size;
 	if (!columns->file)
@@ -154,9 +155,9 @@ static bool save(const struct shatomic_columns *columns, u64 column,
 static noinline void *place_in_region(const struct shatomic_columns *columns,
 				      u64 column, size_t bytes)
 {
-	u64 offset = offset_of(columns, column);
+	u64 offset = region_offset(columns, column);
 
-	if (piece_at(&columns->memory, offset, bytes) < bytes)
+	if (stretch_at(&columns->memory, offset, bytes) < bytes)
 		return NULL;
 	return shatomic_memory_at(&columns->memory, offset);
 }
@@ -190,7 +191,7 @@ static bool load_values(const struct shatomic_columns *columns, u64 *copy,
 		return true;
 	*values = place_of(columns, copy, column, size, first, count);
 	return *values != copy ||
-	       load(columns, copy, column, size, first, count);
+	       load_column(columns, copy, column, size, first, count);
 }
 
 /**
@@ -296,20 +297,20 @@ static noinline int load_rare_keys(const struct shatomic_columns *columns,
 	const struct shatomic_ioc_batch *args = columns->args;
 
 	*field = SHATOMIC_FIELD_OP;
-	if (!load(columns, chunk->ops, args->ops, sizeof(*chunk->ops), first,
-		  count))
+	if (!load_column(columns, chunk->ops, args->ops, sizeof(*chunk->ops),
+			 first, count))
 		return -EFAULT;
 	*field = SHATOMIC_FIELD_WIDTH;
-	if (!load(columns, chunk->widths, args->widths, sizeof(*chunk->widths),
-		  first, count))
+	if (!load_column(columns, chunk->widths, args->widths,
+			 sizeof(*chunk->widths), first, count))
 		return -EFAULT;
 	*field = SHATOMIC_FIELD_PEER_INDEXES;
-	if (!load(columns, chunk->peer_indexes, args->peer_indexes,
-		  sizeof(*chunk->peer_indexes), first, count))
+	if (!load_column(columns, chunk->peer_indexes, args->peer_indexes,
+			 sizeof(*chunk->peer_indexes), first, count))
 		return -EFAULT;
 	*field = SHATOMIC_FIELD_PEER_OFFSETS;
-	if (!load(columns, chunk->peer_offsets, args->peer_offsets,
-		  sizeof(*chunk->peer_offsets), first, count))
+	if (!load_column(columns, chunk->peer_offsets, args->peer_offsets,
+			 sizeof(*chunk->peer_offsets), first, count))
 		return -EFAULT;
 	return 0;
 }
@@ -336,14 +337,14 @@ int shatomic_columns_load_keys(const struct shatomic_columns *columns,
 	     args->peer_offsets) &&
 	    load_rare_keys(columns, chunk, first, count, field))
 		return -EFAULT;
-	if (!load(columns, offsets, args->offsets, sizeof(*offsets), first,
-		  count)) {
+	if (!load_column(columns, offsets, args->offsets, sizeof(*offsets),
+			 first, count)) {
 		*field = SHATOMIC_FIELD_OFFSETS;
 		return -EFAULT;
 	}
 	if (operands_are_keys(args) &&
-	    !load(columns, chunk->operands, args->operands, value_size(args),
-		  first, count)) {
+	    !load_column(columns, chunk->operands, args->operands,
+			 value_size(args), first, count)) {
 		*field = SHATOMIC_FIELD_OPERANDS;
 		return -EFAULT;
 	}
@@ -439,14 +440,14 @@ int shatomic_columns_save(const struct shatomic_columns *columns,
 	const struct shatomic_ioc_batch *args = columns->args;
 
 	if (rows->results == chunk->results &&
-	    !save(columns, args->results, chunk->results, value_size(args),
-		  first, rows->count)) {
+	    !save_column(columns, args->results, chunk->results,
+			 value_size(args), first, rows->count)) {
 		*field = SHATOMIC_FIELD_RESULTS;
 		return -EFAULT;
 	}
 	if (rows->statuses == chunk->statuses &&
-	    !save(columns, args->statuses, chunk->statuses,
-		  sizeof(*chunk->statuses), first, rows->count)) {
+	    !save_column(columns, args->statuses, chunk->statuses,
+			 sizeof(*chunk->statuses), first, rows->count)) {
 		*field = SHATOMIC_FIELD_STATUSES;
 		return -EFAULT;
 	}
@@ -476,13 +477,13 @@ int shatomic_columns_save_lane(const struct shatomic_columns *columns,
 
 		*field = SHATOMIC_FIELD_RESULTS;
 		if (args->results &&
-		    !save(columns, args->results,
-			  (u8 *)chunk->results + i * size, size, row, 1))
+		    !save_column(columns, args->results,
+				 (u8 *)chunk->results + i * size, size, row, 1))
 			return -EFAULT;
 		*field = SHATOMIC_FIELD_STATUSES;
 		if (args->statuses &&
-		    !save(columns, args->statuses, &chunk->statuses[i],
-			  sizeof(*chunk->statuses), row, 1))
+		    !save_column(columns, args->statuses, &chunk->statuses[i],
+				 sizeof(*chunk->statuses), row, 1))
 			return -EFAULT;
 	}
 	return 0;

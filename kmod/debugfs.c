@@ -20,7 +20,7 @@ static const char *const op_names[SHATOMIC_OP_COUNT] = {
 #undef NAME
 };
 
-static struct dentry *directory;
+static struct dentry *debugfs_root;
 
 static void *regions_start(struct seq_file *seq, loff_t *pos)
 {
@@ -105,12 +105,12 @@ DEFINE_SHOW_ATTRIBUTE(stats);
 /* Nothing depends on it: as with all of debugfs, errors don't matter. */
 void shatomic_debugfs_init(void)
 {
-	directory = debugfs_create_dir("shatomic", NULL);
-	debugfs_create_file("regions", 0400, directory, NULL, &regions_fops);
-	debugfs_create_file("stats", 0400, directory, NULL, &stats_fops);
+	debugfs_root = debugfs_create_dir("shatomic", NULL);
+	debugfs_create_file("regions", 0400, debugfs_root, NULL, &regions_fops);
+	debugfs_create_file("stats", 0400, debugfs_root, NULL, &stats_fops);
 }
 
 void shatomic_debugfs_exit(void)
 {
-	debugfs_remove(directory);
+	debugfs_remove(debugfs_root);
 }

@@ -79,7 +79,7 @@ static int new_descriptor(struct call *call, struct file *file, s32 *fd)
 	return 0;
 }
 
-/* What a caller who can't be told of it must not have. */
+/* Give the caller what the command made, or undo that when it failed. */
 static void finish_call(struct call *call, int ret)
 {
 	if (ret && call->named_file)

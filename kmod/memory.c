@@ -68,7 +68,7 @@ struct file *shatomic_memory_file(const char *name, u64 size)
 	/* VM_NORESERVE: each page is accounted for when it is brought in. */
 	file = shmem_file_setup_with_mnt(memory_mount, name, size,
 					 VM_NORESERVE);
-	/* It tells -ENOSPC where memory for an inode is what lacks. */
+	/* When there is no memory for an inode it answers -ENOSPC. */
 	if (IS_ERR(file))
 		return PTR_ERR(file) == -ENOSPC ? ERR_PTR(-ENOMEM) : file;
 
@@ -128,7 +128,7 @@ static int hold_folio(struct shatomic_pages *pages, struct file *file,
 	uintptr_t origin;
 
 	page = shmem_read_mapping_page_gfp(file->f_mapping, index, gfp);
-	/* Strict overcommit tells -ENOSPC where memory is what lacks. */
+	/* With strict overcommit -ENOSPC, too, says that there is no memory. */
 	if (IS_ERR(page))
 		return PTR_ERR(page) == -ENOSPC ? -ENOMEM : PTR_ERR(page);
 

@@ -5,6 +5,8 @@
  * except where a region differs. So a region is read, written, mapped, sent
  * and stat'ed as a file is, and mode and owner are the inode's.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/cache.h>
 #include <linux/file.h>
 #include <linux/kernel.h>
@@ -349,7 +351,7 @@ int shatomic_region_init(void)
 	fput(file);
 	/* Later kernels have mmap_prepare instead, which we don't know. */
 	if (!shmem_fops->mmap) {
-		pr_err("shatomic: this kernel maps shared memory in another way\n");
+		pr_err("this kernel maps shared memory in another way\n");
 		destroy_workqueue(free_queue);
 		return -EOPNOTSUPP;
 	}
