@@ -23,6 +23,7 @@
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
+#include "pkeys.h"
 #include "shatomic.h"
 #include "trace.h"
 
@@ -58,6 +59,7 @@ struct worker {
  * @peer_files: Keep them.
  * @mm: Where columns in user memory are, else NULL; keeps the structure, not
  *	the address space.
+ * @rights: What protection keys let the caller do there.
  * @plan: How the rows are shared.
  * @pieces: Number of pieces: slices, or lanes.
  * @slice_rows: Rows in a slice.
@@ -87,6 +89,7 @@ struct batch {
 	const struct shatomic_memory **peer_table;
 	struct file **peer_files;
 	struct mm_struct *mm;
+	u64 rights;
 	enum shatomic_plan plan;
 	u32 pieces;
 	u32 slice_rows;
@@ -254,8 +257,11 @@ static void finish_piece(struct batch *batch)
 		complete(&batch->done);
 }
 
-/* Whether columns can be reached from a worker. */
-static bool use_columns(struct batch *batch)
+/*
+ * Whether columns can be reached from a worker: with the caller's rights, no
+ * more and no less. The worker's own are kept in @rights.
+ */
+static bool use_columns(struct batch *batch, u64 *rights)
 {
 	if (!batch->mm)
 		return true;
@@ -263,13 +269,16 @@ static bool use_columns(struct batch *batch)
 	if (!mmget_not_zero(batch->mm))
 		return false;
 	kthread_use_mm(batch->mm);
+	*rights = pkeys_rights();
+	pkeys_set_rights(batch->rights);
 	return true;
 }
 
-static void unuse_columns(struct batch *batch)
+static void unuse_columns(struct batch *batch, u64 rights)
 {
 	if (!batch->mm)
 		return;
+	pkeys_set_rights(rights);
 	kthread_unuse_mm(batch->mm);
 	mmput(batch->mm);
 }
@@ -285,6 +294,7 @@ static void worker_run(struct work_struct *work)
 	struct worker *worker = container_of(work, struct worker, work);
 	struct batch *batch = worker->batch;
 	bool reachable;
+	u64 rights = 0;
 	u32 piece;
 
 	/* The caller takes what is left. */
@@ -292,7 +302,7 @@ static void worker_run(struct work_struct *work)
 		goto out;
 
 	atomic_inc(&batch->cpus);
-	reachable = use_columns(batch);
+	reachable = use_columns(batch, &rights);
 	do {
 		if (reachable)
 			run_piece(batch, &worker->chunk, piece);
@@ -302,7 +312,7 @@ static void worker_run(struct work_struct *work)
 		finish_piece(batch);
 	} while (is_on_its_cpu(worker) && take_piece(batch, &piece));
 	if (reachable)
-		unuse_columns(batch);
+		unuse_columns(batch, rights);
 out:
 	batch_put(batch);
 }
@@ -578,6 +588,7 @@ static int open_columns(struct batch *batch, u32 *field)
 		return ret;
 	batch->mm = current->mm;
 	mmgrab(batch->mm);
+	batch->rights = pkeys_rights();
 	return 0;
 }
 

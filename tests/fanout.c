@@ -351,6 +351,38 @@ TEST_F(fanout, workers_are_as_many_as_asked_for)
 	EXPECT_EQ(sysconf(_SC_NPROCESSORS_ONLN) > 2, !!seen);
 }
 
+/*
+ * Columns in memory with a protection key of the caller's, by which one must not
+ * be reached: shared or not, the others are as if there were no key.
+ */
+TEST_F(fanout, workers_have_the_callers_protection_keys)
+{
+	struct columns *columns = &self->columns;
+	int key = pkey_alloc(0, 0), err, round;
+	unsigned int parallelism;
+
+	if (key < 0) {
+		err = errno;
+		ASSERT_TRUE(err == ENOSPC || err == EINVAL || err == ENOSYS);
+		SKIP(return, "this machine has no protection keys");
+	}
+	ASSERT_EQ(0, pkey_mprotect(columns->operands, ROWS * 8,
+				   PROT_READ | PROT_WRITE, key));
+	ASSERT_EQ(0, pkey_mprotect(columns->results, ROWS * 8,
+				   PROT_READ | PROT_WRITE, key));
+	for (round = 1; round <= 10; round++) {
+		ASSERT_EQ(0, run_batch(self->region, columns, 2));
+		ASSERT_TRUE(results_are_in_order(columns, round));
+	}
+	for (parallelism = 1; parallelism <= 2; parallelism++) {
+		ASSERT_EQ(0, pkey_set(key, PKEY_DISABLE_ACCESS));
+		EXPECT_EQ(-EFAULT,
+			  run_batch(self->region, columns, parallelism));
+		ASSERT_EQ(0, pkey_set(key, 0));
+	}
+	ASSERT_EQ(0, pkey_free(key));
+}
+
 static void into_cpuset(void)
 {
 	if (write_text(CGROUP "/cgroup.procs", "0"))
