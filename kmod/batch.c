@@ -320,13 +320,17 @@ out:
 /*
  * The CPUs that the caller may run on. io_uring's own workers run where it
  * wants: the process that they are of is bound by its first thread's, as it is
- * by its cpuset.
+ * by its cpuset. Once that thread has ended, nobody moves it with the process.
  */
 static const struct cpumask *callers_cpus(void)
 {
-	return current->flags & PF_IO_WORKER ?
-		       READ_ONCE(current->group_leader)->cpus_ptr :
-		       current->cpus_ptr;
+	struct task_struct *first;
+
+	if (!(current->flags & PF_IO_WORKER))
+		return current->cpus_ptr;
+	first = READ_ONCE(current->group_leader);
+	return read_foreign(first->flags) & PF_EXITING ? cpu_none_mask :
+							 first->cpus_ptr;
 }
 
 /* Whether the caller may run there, now; CPUs and masks change meanwhile. */

@@ -199,19 +199,36 @@ static void *run_held(void *arg)
 	return NULL;
 }
 
-/* The CPU of a kernel's worker, as a bit; 0 when it is none. */
-static uint64_t cpu_of_worker(unsigned int tid)
+/* What the kernel tells of a thread in a line; "" when there is none. */
+static void read_stat(unsigned int tid, char text[1024])
 {
-	char path[64], text[1024], *field;
-	unsigned int i;
+	char path[64];
 	ssize_t size;
 	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%u/stat", tid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	size = read(fd, text, sizeof(text) - 1);
+	size = read(fd, text, 1023);
 	close(fd);
 	text[size > 0 ? size : 0] = '\0';
+}
+
+static bool first_thread_has_ended(void)
+{
+	char text[1024], *field;
+
+	read_stat(getpid(), text);
+	field = strrchr(text, ')');
+	return field && field[2] == 'Z';
+}
+
+/* The CPU of a kernel's worker, as a bit; 0 when it is none. */
+static uint64_t cpu_of_worker(unsigned int tid)
+{
+	char text[1024], *field;
+	unsigned int i;
+
+	read_stat(tid, text);
 	if (!strstr(text, "(kworker/"))
 		return 0;
 	/* The 39th, of which the second is the name. */
@@ -241,6 +258,65 @@ static uint64_t cpus_of_readers(int fault)
 	return seen ? cpus : ~0ULL;
 }
 
+/* A batch in a process of its own, all of whose runners are held. */
+struct look {
+	struct held held;
+	/* Confines the process, or is NULL. */
+	void (*confine)(void);
+	/* The process goes on without its first thread. */
+	bool first_ends;
+	/* The CPUs of workers. */
+	uint64_t *cpus;
+};
+
+static void *look_for_workers(void *arg)
+{
+	size_t bytes = ROWS / 512 * 4096 + 4096;
+	struct look *look = arg;
+	pthread_t thread;
+	void *operands;
+	int fault;
+
+	while (look->first_ends && !first_thread_has_ended())
+		usleep(1000);
+	if (look->confine)
+		look->confine();
+	operands = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	fault = begin_waiting(operands, bytes);
+	look->held.batch.operands = (uintptr_t)operands;
+	if (fault < 0 || pthread_create(&thread, NULL, run_held, &look->held))
+		_exit(1);
+	*look->cpus = cpus_of_readers(fault);
+	if (!end_waiting(fault, operands, bytes))
+		_exit(1);
+	pthread_join(thread, NULL);
+	_exit(look->held.ret ? 1 : 0);
+}
+
+/* The CPUs of workers, as bits; all bits when anything fails. */
+static uint64_t workers_in_child(struct look *look)
+{
+	uint64_t found;
+	pthread_t thread;
+	pid_t child;
+
+	look->cpus = new_column(1);
+	*look->cpus = ~0ULL;
+	child = fork();
+	if (!child) {
+		if (!look->first_ends)
+			look_for_workers(look);
+		if (pthread_create(&thread, NULL, look_for_workers, look))
+			_exit(1);
+		/* This thread alone. */
+		syscall(SYS_exit, 0);
+	}
+	found = wait_child(child) ? ~0ULL : *look->cpus;
+	munmap(look->cpus, 8);
+	return found;
+}
+
 /*
  * Run a batch in a process that @confine has confined, and hold all who run it
  * in their first rows. The CPUs of the workers among them, as bits; all bits
@@ -250,37 +326,15 @@ static uint64_t workers_of(FIXTURE_DATA(fanout) *self, unsigned int parallelism,
 			   void (*confine)(void), bool results,
 			   int (*run)(int fd, struct shatomic_ioc_batch *batch))
 {
-	struct held held = { .fd = self->region, .cpu = -1, .run = run,
-			     .batch = batch_of(&self->columns, parallelism) };
-	size_t bytes = ROWS / 512 * 4096 + 4096;
-	uint64_t *cpus = new_column(1), found;
-	pthread_t thread;
-	void *operands;
-	pid_t child;
-	int fault;
+	struct look look = {
+		.held = { .fd = self->region, .cpu = -1, .run = run,
+			  .batch = batch_of(&self->columns, parallelism) },
+		.confine = confine,
+	};
 
 	if (!results)
-		held.batch.results = 0;
-	*cpus = ~0ULL;
-	child = fork();
-	if (!child) {
-		if (confine)
-			confine();
-		operands = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		fault = begin_waiting(operands, bytes);
-		held.batch.operands = (uintptr_t)operands;
-		if (fault < 0 || pthread_create(&thread, NULL, run_held, &held))
-			_exit(1);
-		*cpus = cpus_of_readers(fault);
-		if (!end_waiting(fault, operands, bytes))
-			_exit(1);
-		pthread_join(thread, NULL);
-		_exit(held.ret ? 1 : 0);
-	}
-	found = wait_child(child) ? ~0ULL : *cpus;
-	munmap(cpus, 8);
-	return found;
+		look.held.batch.results = 0;
+	return workers_in_child(&look);
 }
 
 static void to_cpu_0(void)
@@ -407,6 +461,30 @@ TEST_F(fanout, workers_run_in_the_cpuset)
 	}
 	ASSERT_EQ(0, write_text(CGROUP "/cpuset.cpus", "0-1"));
 	EXPECT_NE(0, workers_of(self, UINT32_MAX, into_cpuset, true, by_ioctl));
+	EXPECT_EQ(0, rmdir(CGROUP));
+}
+
+/*
+ * A thread that has ended stays where it was when its process is moved: it does
+ * not tell where workers may run.
+ */
+TEST_F(fanout, workers_do_not_run_where_an_ended_thread_might)
+{
+	struct look look = {
+		.held = { .fd = self->region, .cpu = -1,
+			  .batch = batch_of(&self->columns, UINT32_MAX) },
+		.confine = into_cpuset, .first_ends = true,
+	};
+
+	rmdir(CGROUP);
+	ASSERT_EQ(0, mkdir(CGROUP, 0755));
+	ASSERT_EQ(0, write_text(CGROUP "/cpuset.cpus", "0"));
+	look.held.run = by_ring;
+	EXPECT_EQ(0, workers_in_child(&look));
+	look.held.run = by_ioctl;
+	EXPECT_EQ(0, workers_in_child(&look));
+	ASSERT_EQ(0, write_text(CGROUP "/cpuset.cpus", "0-1"));
+	EXPECT_NE(0, workers_in_child(&look));
 	EXPECT_EQ(0, rmdir(CGROUP));
 }
 
