@@ -486,7 +486,7 @@ static u32 plan_workers(const struct shatomic_ioc_batch *args,
 	if (args->rows <= *slice)
 		return 1;
 	workers = shatomic_count_workers(args->rows, *slice, allowed_cpus(),
-					 args->parallelism);
+					 shatomic_parallelism(args->parallelism));
 	if (workers == 1)
 		return 1;
 

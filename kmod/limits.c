@@ -52,6 +52,12 @@ module_param(max_region_batches, uint, 0644);
 MODULE_PARM_DESC(max_region_batches,
 		 "Most of them on one region (default 2048)");
 
+/* Workers are the kernel's: what confines a process, but for CPUs, is not theirs. */
+static unsigned int max_parallelism;
+module_param(max_parallelism, uint, 0644);
+MODULE_PARM_DESC(max_parallelism,
+		 "Most CPUs that share a batch: 1 to have each run on its caller's alone, 0 for no limit (default 0)");
+
 static unsigned int slice_rows = SHATOMIC_SLICE_ROWS;
 module_param(slice_rows, uint, 0644);
 MODULE_PARM_DESC(slice_rows,
@@ -274,6 +280,17 @@ u64 shatomic_max_batch_rows(void)
 u32 shatomic_slice_rows(void)
 {
 	return max_t(u32, read_foreign(slice_rows), SHATOMIC_CHUNK_ROWS);
+}
+
+/**
+ * shatomic_parallelism() - How many CPUs may share a batch
+ * @asked: The most that it asks for, 0 to choose.
+ *
+ * Return: The most that it may have, 0 for as many as there are.
+ */
+u32 shatomic_parallelism(u32 asked)
+{
+	return min_not_zero(asked, read_foreign(max_parallelism));
 }
 
 static u32 regions_of_user(kuid_t user)

@@ -61,6 +61,7 @@ int shatomic_charge_batch(struct shatomic_region *region, kuid_t user,
 void shatomic_uncharge_batch(struct shatomic_region *region, kuid_t user);
 u64 shatomic_max_batch_rows(void);
 u32 shatomic_slice_rows(void);
+u32 shatomic_parallelism(u32 asked);
 void shatomic_limits_info(struct shatomic_ioc_info *info);
 
 /* memory.c: the private tmpfs mount and the pages of a region. */

@@ -77,7 +77,8 @@ static bool runs_alone(const struct shatomic_ioc_batch *args)
 	if (args->rows <= SHATOMIC_CHUNK_ROWS / 2)
 		return true;
 	/* What is to be shared between CPUs. */
-	if (args->rows > shatomic_slice_rows() && args->parallelism != 1)
+	if (args->rows > shatomic_slice_rows() &&
+	    shatomic_parallelism(args->parallelism) != 1)
 		return false;
 	if (args->rows <= shatomic_chunk_capacity(args->width))
 		return true;

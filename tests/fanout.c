@@ -13,6 +13,7 @@
 #include <signal.h>
 
 #define CGROUP "/sys/fs/cgroup/shatomic-fanout"
+#define MAX_PARALLELISM "/sys/module/shatomic/parameters/max_parallelism"
 #define CPU1 "/sys/devices/system/cpu/cpu1/online"
 
 #define WORDS 512
@@ -143,6 +144,7 @@ FIXTURE_SETUP(fanout)
 
 FIXTURE_TEARDOWN(fanout)
 {
+	EXPECT_EQ(0, write_text(MAX_PARALLELISM, "0"));
 	free_columns(&self->columns);
 	close(self->region);
 	EXPECT_TRUE(all_is_back(self->device, &self->before));
@@ -403,6 +405,34 @@ TEST_F(fanout, workers_are_as_many_as_asked_for)
 	EXPECT_NE(0, workers_of(self, 0, NULL, false, by_ioctl));
 	seen = workers_of(self, 0, NULL, true, by_ioctl);
 	EXPECT_EQ(sysconf(_SC_NPROCESSORS_ONLN) > 2, !!seen);
+}
+
+static unsigned int count_cpus(uint64_t cpus)
+{
+	return __builtin_popcountll(cpus);
+}
+
+/* What root allows to all, whatever they ask for. */
+TEST_F(fanout, workers_are_as_many_as_the_parameter_allows)
+{
+	unsigned int lanes;
+
+	for (lanes = 0; lanes < 2; lanes++) {
+		ASSERT_EQ(0, write_text(MAX_PARALLELISM, "1"));
+		EXPECT_EQ(0, workers_of(self, UINT32_MAX, NULL, lanes,
+					by_ioctl));
+		EXPECT_EQ(0, workers_of(self, 0, NULL, lanes, by_ring));
+		ASSERT_EQ(0, write_text(MAX_PARALLELISM, "2"));
+		EXPECT_EQ(1, count_cpus(workers_of(self, UINT32_MAX, NULL,
+						   lanes, by_ioctl)));
+		EXPECT_EQ(0, workers_of(self, 1, NULL, lanes, by_ioctl));
+		ASSERT_EQ(0, write_text(MAX_PARALLELISM, "3"));
+		EXPECT_EQ(1, count_cpus(workers_of(self, 2, NULL, lanes,
+						   by_ioctl)));
+		ASSERT_EQ(0, write_text(MAX_PARALLELISM, "0"));
+		EXPECT_NE(0, workers_of(self, UINT32_MAX, NULL, lanes,
+					by_ioctl));
+	}
 }
 
 /*

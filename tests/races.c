@@ -295,6 +295,7 @@ static void set_parameters(FIXTURE_DATA(races) *self)
 		{ PARAMETERS "max_batches", "4095", "4096" },
 		{ PARAMETERS "max_user_batches", "1023", "1024" },
 		{ PARAMETERS "max_region_batches", "2047", "2048" },
+		{ PARAMETERS "max_parallelism", "1", "0" },
 		{ PARAMETERS "slice_rows", "16383", "16384" },
 	};
 	unsigned int i, k;

@@ -32,7 +32,8 @@ holds() {
 
 rmmod shatomic
 for parameter in max_pinned_bytes max_regions max_user_regions max_batch_rows \
-	max_batches max_user_batches max_region_batches slice_rows; do
+	max_batches max_user_batches max_region_batches max_parallelism \
+	slice_rows; do
 	check "$parameter can't be negative" refused 22 "$parameter=-1"
 	check "$parameter can't be text" refused 22 "$parameter=many"
 	check "$parameter can't overflow" \
