@@ -48,6 +48,7 @@ struct worker {
  * @refs: The caller and each queued worker.
  * @file: The region's file.
  * @user: Whose it is.
+ * @shared: Whether it is charged as one that CPUs share.
  * @caller: The thread that called.
  * @cpus: How many CPUs have taken a piece, and the caller's.
  * @self: The region.
@@ -79,6 +80,7 @@ struct batch {
 	refcount_t refs;
 	struct file *file;
 	kuid_t user;
+	bool shared;
 	pid_t caller;
 	atomic_t cpus;
 	struct shatomic_memory self;
@@ -122,6 +124,8 @@ static void batch_free(struct batch *batch)
 	if (batch->mm)
 		mmdrop(batch->mm);
 	shatomic_columns_close(&batch->columns);
+	if (batch->shared)
+		shatomic_uncharge_shared(batch->user);
 	shatomic_uncharge_batch(shatomic_region_of(batch->file), batch->user);
 	fput(batch->file);
 	kvfree(batch);
@@ -473,8 +477,11 @@ static u32 allowed_cpus(void)
 	return max(count, 1U);
 }
 
-/* Decide on pieces and workers for a batch whose shape has been checked. */
-static u32 plan_workers(const struct shatomic_ioc_batch *args,
+/*
+ * Decide on pieces and workers for a batch whose shape has been checked. One
+ * with more workers than its caller has been charged as shared.
+ */
+static u32 plan_workers(const struct shatomic_ioc_batch *args, kuid_t user,
 			const struct shatomic_rows *shape,
 			enum shatomic_plan *plan, u32 *slice, u32 *pieces)
 {
@@ -494,6 +501,8 @@ static u32 plan_workers(const struct shatomic_ioc_batch *args,
 	*plan = shatomic_plan_rows(shape, args->flags, false);
 	if (*plan == SHATOMIC_PLAN_LANES &&
 	    !shatomic_lanes_pay(workers, args->parallelism))
+		*plan = SHATOMIC_PLAN_SERIAL;
+	if (*plan != SHATOMIC_PLAN_SERIAL && !shatomic_charge_shared(user))
 		*plan = SHATOMIC_PLAN_SERIAL;
 	if (*plan == SHATOMIC_PLAN_SERIAL)
 		return 1;
@@ -554,17 +563,21 @@ static struct batch *batch_alloc(struct file *file, kuid_t user,
 	u32 slice, pieces, workers, i;
 	struct batch *batch;
 
-	workers = plan_workers(args, shape, &plan, &slice, &pieces);
+	workers = plan_workers(args, user, shape, &plan, &slice, &pieces);
 	/* Not zeroed: chunks are large, and written before they are read. */
 	batch = kvmalloc(struct_size(batch, workers, workers),
 			 GFP_KERNEL_ACCOUNT);
-	if (!batch)
+	if (!batch) {
+		if (workers > 1)
+			shatomic_uncharge_shared(user);
 		return NULL;
+	}
 
 	memset(batch, 0, offsetof(struct batch, workers));
 	refcount_set(&batch->refs, 1);
 	batch->file = get_file(file);
 	batch->user = user;
+	batch->shared = workers > 1;
 	batch->caller = current->pid;
 	atomic_set(&batch->cpus, 1);
 	shatomic_region_as_memory(file, &batch->self);

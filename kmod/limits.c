@@ -2,6 +2,7 @@
 /*
  * Limits: the module parameters, and what regions and batches are charged.
  */
+#include <linux/cpumask.h>
 #include <linux/cred.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -71,6 +72,7 @@ static atomic_t batches = ATOMIC_INIT(0);
 /* By user ID, those that are not 0. */
 static DEFINE_XARRAY(user_regions);
 static DEFINE_XARRAY(user_batches);
+static DEFINE_XARRAY(user_shared_batches);
 
 static u64 pinned_bytes_limit(void)
 {
@@ -269,6 +271,30 @@ void shatomic_uncharge_batch(struct shatomic_region *region, kuid_t user)
 	atomic_dec(&batches);
 	atomic_dec(&region->batches);
 	count_of_user(&user_batches, user, -1, 0);
+}
+
+/**
+ * shatomic_charge_shared() - Count a batch that is about to be shared
+ * @user: Whose it is.
+ *
+ * A user shares as many at once as there are CPUs. More would win nothing, and
+ * may be stuck, with workers that others then can't have.
+ *
+ * Return: Whether it may be shared.
+ */
+bool shatomic_charge_shared(kuid_t user)
+{
+	return !count_of_user(&user_shared_batches, user, 1,
+			      num_online_cpus());
+}
+
+/**
+ * shatomic_uncharge_shared() - Count a shared batch that all have left
+ * @user: Whose it was.
+ */
+void shatomic_uncharge_shared(kuid_t user)
+{
+	count_of_user(&user_shared_batches, user, -1, 0);
 }
 
 /* Not more than a completion of io_uring can tell. */

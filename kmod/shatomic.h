@@ -59,6 +59,8 @@ void shatomic_uncharge_region(struct shatomic_charge *charge);
 int shatomic_charge_batch(struct shatomic_region *region, kuid_t user,
 			  u32 *limit);
 void shatomic_uncharge_batch(struct shatomic_region *region, kuid_t user);
+bool shatomic_charge_shared(kuid_t user);
+void shatomic_uncharge_shared(kuid_t user);
 u64 shatomic_max_batch_rows(void);
 u32 shatomic_slice_rows(void);
 u32 shatomic_parallelism(u32 asked);

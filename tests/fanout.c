@@ -185,6 +185,10 @@ struct held {
 	int (*run)(int fd, struct shatomic_ioc_batch *batch);
 	struct shatomic_ioc_batch batch;
 	int ret;
+	/* Of hold(). */
+	pthread_t thread;
+	void *operands;
+	int fault;
 };
 
 static void *run_held(void *arg)
@@ -260,7 +264,37 @@ static uint64_t cpus_of_readers(int fault)
 	return seen ? cpus : ~0ULL;
 }
 
-/* A batch in a process of its own, all of whose runners are held. */
+/* Room for operands: less than there are rows, as all wait for the first. */
+#define HELD_BYTES (ROWS / 512 * 4096 + 4096)
+
+/*
+ * Begin a batch, and hold all who run it in their first rows. The CPUs of the
+ * workers among them, as bits; all bits when anything fails.
+ */
+static uint64_t hold(struct held *held)
+{
+	held->operands = mmap(NULL, HELD_BYTES, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	held->fault = begin_waiting(held->operands, HELD_BYTES);
+	held->batch.operands = (uintptr_t)held->operands;
+	if (held->fault < 0 ||
+	    pthread_create(&held->thread, NULL, run_held, held))
+		return ~0ULL;
+	return cpus_of_readers(held->fault);
+}
+
+/* Let it go on to its end. */
+static bool let_go(struct held *held)
+{
+	if (!end_waiting(held->fault, held->operands, HELD_BYTES))
+		return false;
+	pthread_join(held->thread, NULL);
+	close(held->fault);
+	munmap(held->operands, HELD_BYTES);
+	return !held->ret;
+}
+
+/* A batch to be held in a process of its own. */
 struct look {
 	struct held held;
 	/* Confines the process, or is NULL. */
@@ -273,30 +307,17 @@ struct look {
 
 static void *look_for_workers(void *arg)
 {
-	size_t bytes = ROWS / 512 * 4096 + 4096;
 	struct look *look = arg;
-	pthread_t thread;
-	void *operands;
-	int fault;
 
 	while (look->first_ends && !first_thread_has_ended())
 		usleep(1000);
 	if (look->confine)
 		look->confine();
-	operands = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	fault = begin_waiting(operands, bytes);
-	look->held.batch.operands = (uintptr_t)operands;
-	if (fault < 0 || pthread_create(&thread, NULL, run_held, &look->held))
-		_exit(1);
-	*look->cpus = cpus_of_readers(fault);
-	if (!end_waiting(fault, operands, bytes))
-		_exit(1);
-	pthread_join(thread, NULL);
-	_exit(look->held.ret ? 1 : 0);
+	*look->cpus = hold(&look->held);
+	_exit(*look->cpus == ~0ULL || !let_go(&look->held));
 }
 
-/* The CPUs of workers, as bits; all bits when anything fails. */
+/* The CPUs of its workers, as hold() tells them. */
 static uint64_t workers_in_child(struct look *look)
 {
 	uint64_t found;
@@ -319,11 +340,7 @@ static uint64_t workers_in_child(struct look *look)
 	return found;
 }
 
-/*
- * Run a batch in a process that @confine has confined, and hold all who run it
- * in their first rows. The CPUs of the workers among them, as bits; all bits
- * when anything fails.
- */
+/* The same of a batch in a process that @confine has confined. */
 static uint64_t workers_of(FIXTURE_DATA(fanout) *self, unsigned int parallelism,
 			   void (*confine)(void), bool results,
 			   int (*run)(int fd, struct shatomic_ioc_batch *batch))
@@ -516,6 +533,97 @@ TEST_F(fanout, workers_do_not_run_where_an_ended_thread_might)
 	ASSERT_EQ(0, write_text(CGROUP "/cpuset.cpus", "0-1"));
 	EXPECT_NE(0, workers_in_child(&look));
 	EXPECT_EQ(0, rmdir(CGROUP));
+}
+
+#define NOBODY 65534
+
+/* By real user ID; what root may stays. */
+static void to_nobody(void)
+{
+	if (setresuid(NOBODY, -1, -1))
+		_exit(2);
+}
+
+/* Whether such a batch is shared now. */
+static bool is_shared(FIXTURE_DATA(fanout) *self, void (*confine)(void))
+{
+	uint64_t cpus = workers_of(self, 2, confine, false, by_ioctl);
+
+	return cpus && cpus != ~0ULL;
+}
+
+static struct held held_batch(FIXTURE_DATA(fanout) *self)
+{
+	struct held held = { .fd = self->region, .cpu = -1, .run = by_ioctl,
+			     .batch = batch_of(&self->columns, 2) };
+
+	held.batch.results = 0;
+	return held;
+}
+
+/* Whatever becomes of them, others share theirs. */
+TEST_F(fanout, user_shares_as_many_as_there_are_cpus)
+{
+	unsigned int count = sysconf(_SC_NPROCESSORS_ONLN), i;
+	struct held *held = calloc(count, sizeof(*held));
+
+	ASSERT_NE(NULL, held);
+	for (i = 0; i < count; i++) {
+		EXPECT_EQ(true, is_shared(self, NULL));
+		held[i] = held_batch(self);
+		EXPECT_EQ(1, count_cpus(hold(&held[i])));
+	}
+	EXPECT_EQ(false, is_shared(self, NULL));
+	EXPECT_EQ(true, is_shared(self, to_nobody));
+	EXPECT_EQ(true, let_go(&held[0]));
+	EXPECT_EQ(true, is_shared(self, NULL));
+	for (i = 1; i < count; i++)
+		EXPECT_EQ(true, let_go(&held[i]));
+	free(held);
+}
+
+/*
+ * In a child: die in a batch, while another process, which is returned in
+ * @keeper, keeps its workers waiting.
+ */
+static void die_in_batch(FIXTURE_DATA(fanout) *self, pid_t *keeper)
+{
+	struct held held = held_batch(self);
+	pid_t child;
+
+	if (count_cpus(hold(&held)) != 1)
+		_exit(1);
+	child = fork();
+	while (!child)
+		pause();
+	*keeper = child;
+	raise(SIGKILL);
+}
+
+/* The call of a killed caller ends, its workers wait for what they wait for. */
+TEST_F(fanout, workers_of_the_killed_count)
+{
+	unsigned int count = sysconf(_SC_NPROCESSORS_ONLN), i;
+	pid_t *keepers = new_column(count), child;
+
+	ASSERT_NE(NULL, keepers);
+	for (i = 0; i < count; i++) {
+		child = fork();
+		if (!child)
+			die_in_batch(self, &keepers[i]);
+		EXPECT_EQ(256 + SIGKILL, wait_child(child));
+		EXPECT_EQ(i + 1, get_info(self->device).batches);
+	}
+	EXPECT_EQ(false, is_shared(self, NULL));
+	EXPECT_EQ(true, is_shared(self, to_nobody));
+	for (i = 0; i < count; i++) {
+		if (keepers[i] > 0)
+			kill(keepers[i], SIGKILL);
+	}
+	for (i = 0; i < 150 && get_info(self->device).batches; i++)
+		usleep(100000);
+	EXPECT_EQ(true, is_shared(self, NULL));
+	munmap(keepers, count * 8);
 }
 
 /* Batches in row order on a region of its own, until told to stop. */

@@ -667,10 +667,11 @@ enum shatomic_batch_flags {
  * Rows run in row order when the batch has no more than slice_rows rows, when
  * @parallelism is 1, and when a row's operation has a peer. Else up to
  * @parallelism CPUs of the caller's CPU mask share the rows, but no more than
- * the module parameter max_parallelism says, and those on the same aligned
- * 8-byte word still run in row order, unless the order can't be seen (one
- * operation of those that commute, and neither @results nor @statuses) or
- * SHATOMIC_BATCH_UNORDERED says that it does not matter.
+ * the module parameter max_parallelism says, and the caller's alone while the
+ * user, by real user ID, shares as many batches as there are CPUs. Those on the
+ * same aligned 8-byte word still run in row order, unless the order can't be
+ * seen (one operation of those that commute, and neither @results nor
+ * @statuses) or SHATOMIC_BATCH_UNORDERED says that it does not matter.
  *
  * EFAULT or EINTR in the middle leave the batch partly done: @rows_done tells
  * how many rows ran, the statuses column which. A row whose result could not
