@@ -53,7 +53,7 @@ module_param(max_region_batches, uint, 0644);
 MODULE_PARM_DESC(max_region_batches,
 		 "Most of them on one region (default 2048)");
 
-/* Workers are the kernel's: what confines a process, but for CPUs, is not theirs. */
+/* Of what confines a caller, its CPUs alone bind the workers that help it. */
 static unsigned int max_parallelism;
 module_param(max_parallelism, uint, 0644);
 MODULE_PARM_DESC(max_parallelism,

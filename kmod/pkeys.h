@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What memory protection keys let a thread do with user memory, also in copies
- * by the kernel. A register holds it, which each thread has its own of, kernel
- * threads too; those begin with hardly any rights.
+ * What memory protection keys let the current thread do with user memory, also
+ * by the kernel's copies. Kernel threads have rights of their own, and begin with
+ * hardly any.
  */
 #ifndef KMOD_PKEYS_H
 #define KMOD_PKEYS_H

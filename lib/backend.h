@@ -44,8 +44,8 @@ struct shatomic_file {
  * @ops: Its backend.
  * @memory: Where it is mapped; @memory.base is NULL until it is.
  * @fd: Its descriptor, or -1.
- * @pinned_by: Backend memfd: the process that has its mapping locked, 0 for none;
- *	one that inherits the handle by fork(2) inherits no lock.
+ * @pinned_by: Backend memfd: the process that has its mapping locked, 0 for
+ *	none; one that inherits the handle by fork(2) inherits no lock.
  * @async_free: Whether it is known to be made with SHATOMIC_CREATE_ASYNC_FREE.
  * @close_by_thread: Whether shatomic_close() leaves unmapping to a thread.
  * @file: The file that it stands on.
@@ -80,8 +80,8 @@ struct shatomic_region {
  *	backend, for which the device keeps no sentence, as memfd is asked next.
  * @unlink: Remove a name.
  * @list: Tell all names.
- * @get_info: Fill in what each backend knows in its way: huge_bytes, pinned, mode
- *	and owner.
+ * @get_info: Fill in what each backend knows in its way: huge_bytes, pinned,
+ *	mode and owner.
  * @get_stats: Fill in what has run on the region.
  * @run_batch: Run a batch; its [out] fields have been reset and its peers
  *	checked.

@@ -264,11 +264,14 @@ static int read_list(int device, struct shatomic_list_entry **entries,
 static int convert_list(const struct shatomic_list_entry *found, size_t count,
 			struct shatomic_listed **entries)
 {
-	struct shatomic_listed *made = calloc(count, sizeof(*made));
+	struct shatomic_listed *made = NULL;
 	size_t i;
 
-	if (!made && count)
-		return fail_list(count);
+	if (count) {
+		made = calloc(count, sizeof(*made));
+		if (!made)
+			return fail_list(count);
+	}
 	for (i = 0; i < count; i++) {
 		made[i] = (struct shatomic_listed){
 			.size = found[i].region_size,

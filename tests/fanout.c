@@ -465,7 +465,7 @@ TEST_F(fanout, workers_have_the_callers_protection_keys)
 	if (key < 0) {
 		err = errno;
 		ASSERT_TRUE(err == ENOSPC || err == EINVAL || err == ENOSYS);
-		SKIP(return, "this machine has no protection keys");
+		SKIP(return, "there are no protection keys here");
 	}
 	ASSERT_EQ(0, pkey_mprotect(columns->operands, ROWS * 8,
 				   PROT_READ | PROT_WRITE, key));

@@ -255,8 +255,8 @@ void shatomic_close(struct shatomic_region *region);
  *
  * The memory stays for those who have it open.
  *
- * Return: 0; -ENOENT (no such name, or no device), -EACCES (neither its owner nor
- * privileged, or no permission to open the device), -EINVAL (a bad name, or
+ * Return: 0; -ENOENT (no such name, or no device), -EACCES (neither its owner
+ * nor privileged, or no permission to open the device), -EINVAL (a bad name, or
  * SHATOMIC_BACKEND is none of the two), -EOPNOTSUPP (unknown backend).
  */
 int shatomic_unlink(enum shatomic_backend backend, const char *name);

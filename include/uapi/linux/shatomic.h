@@ -598,12 +598,12 @@ enum shatomic_batch_flags {
  *	offset modulo 8 plus its width is at most 8. Words of 1, 2, 4 and 8
  *	bytes whose offset is a multiple of their width are fastest: most
  *	operations are one instruction where the machine has it, else are tried
- *	until nobody changes the word meanwhile.
- *	Words of 16 bytes, which a machine has where INFO's
- *	op_widths says so, have offsets that are multiples of 16 in regions
- *	that were not opened read-only, as loading them takes a mapping that
- *	can be written to (else EACCES); their operands, comparands, masks and
- *	results are two entries a row, the lower half first.
+ *	until nobody changes the word meanwhile. Words of 16 bytes, which a
+ *	machine has where INFO's op_widths says so, have offsets that are
+ *	multiples of 16 in regions that were not opened read-only, as loading
+ *	them takes a mapping that can be written to (else EACCES); their
+ *	operands, comparands, masks and results are two entries a row, the
+ *	lower half first.
  * @parallelism: Most CPUs to use, 0 to choose.
  * @peer_count: Number of entries in @peers, 0 to SHATOMIC_MAX_PEERS.
  * @rows: Number of rows, and so of entries in each column.
