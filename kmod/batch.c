@@ -137,7 +137,7 @@ static void batch_put(struct batch *batch)
 		batch_free(batch);
 }
 
-static void fail(struct batch *batch, int error, u64 row, u32 field)
+static void fail_batch(struct batch *batch, int error, u64 row, u32 field)
 {
 	spin_lock(&batch->error_lock);
 	if (!batch->error || row < batch->error_row) {
@@ -225,7 +225,7 @@ static void run_range(struct batch *batch, struct shatomic_chunk *chunk,
 					 lane, lanes, &error.field);
 		}
 		if (ret) {
-			fail(batch, ret, error.row, error.field);
+			fail_batch(batch, ret, error.row, error.field);
 			return;
 		}
 		cond_resched();
@@ -311,8 +311,8 @@ static void worker_run(struct work_struct *work)
 		if (reachable)
 			run_piece(batch, &worker->chunk, piece);
 		else
-			fail(batch, -EFAULT, SHATOMIC_NO_ROW,
-			     SHATOMIC_FIELD_NONE);
+			fail_batch(batch, -EFAULT, SHATOMIC_NO_ROW,
+				   SHATOMIC_FIELD_NONE);
 		finish_piece(batch);
 	} while (is_on_its_cpu(worker) && take_piece(batch, &piece));
 	if (reachable)

@@ -213,6 +213,10 @@ err_user:
 	return ret;
 }
 
+/**
+ * shatomic_uncharge_region() - Give back what a region was charged
+ * @charge: As shatomic_charge_region() left it.
+ */
 void shatomic_uncharge_region(struct shatomic_charge *charge)
 {
 	atomic_dec(&regions);
@@ -266,6 +270,11 @@ err_user:
 	return -EPERM;
 }
 
+/**
+ * shatomic_uncharge_batch() - Count a batch that all have left
+ * @region: The region that it was on.
+ * @user: Whose it was.
+ */
 void shatomic_uncharge_batch(struct shatomic_region *region, kuid_t user)
 {
 	atomic_dec(&batches);
@@ -297,12 +306,22 @@ void shatomic_uncharge_shared(kuid_t user)
 	count_of_user(&user_shared_batches, user, -1, 0);
 }
 
-/* Not more than a completion of io_uring can tell. */
+/**
+ * shatomic_max_batch_rows() - How many rows a batch may have
+ *
+ * Return: As many as the parameter says, but no more than a completion of
+ * io_uring can tell.
+ */
 u64 shatomic_max_batch_rows(void)
 {
 	return min_t(u64, read_foreign(max_batch_rows), INT_MAX);
 }
 
+/**
+ * shatomic_slice_rows() - How many rows a slice of a batch has
+ *
+ * Return: As many as the parameter says, but no fewer than a chunk.
+ */
 u32 shatomic_slice_rows(void)
 {
 	return max_t(u32, read_foreign(slice_rows), SHATOMIC_CHUNK_ROWS);
@@ -326,6 +345,10 @@ static u32 regions_of_user(kuid_t user)
 	return count ? xa_to_value(count) : 0;
 }
 
+/**
+ * shatomic_limits_info() - Tell what limits there are, and what is used of them
+ * @info: [out] What INFO answers; other fields stay.
+ */
 void shatomic_limits_info(struct shatomic_ioc_info *info)
 {
 	info->max_pinned_bytes = pinned_bytes_limit();
