@@ -78,7 +78,7 @@ inline batch_put()
 }
 
 /* Under error_lock. */
-inline fail(row)
+inline fail_batch(row)
 {
 	atomic {
 		use_batch();
@@ -127,7 +127,7 @@ inline run_piece(is_caller)
 			fi
 		}
 		if
-		:: failed -> fail(piece * CHUNKS + chunk); break
+		:: failed -> fail_batch(piece * CHUNKS + chunk); break
 		:: else
 		fi;
 		chunk++
@@ -200,7 +200,7 @@ proctype worker(byte me)
 	:: true ->
 		if
 		:: reachable -> run_piece(false)
-		:: else -> fail(NO_ROW - 1)
+		:: else -> fail_batch(NO_ROW - 1)
 		fi;
 		finish_piece();
 		look_for_cpu();
