@@ -146,4 +146,24 @@ static inline int restore_parameter(void)
 	return err;
 }
 
+/* The device, for tests after which there is nothing more than before. */
+#define DEVICE_FIXTURE(name)                                                  \
+	FIXTURE(name)                                                         \
+	{                                                                     \
+		int device;                                                   \
+		struct shatomic_ioc_info before;                              \
+	};                                                                    \
+	FIXTURE_SETUP(name)                                                   \
+	{                                                                     \
+		self->device = open(DEVICE, O_RDWR);                          \
+		ASSERT_LE(0, self->device);                                   \
+		self->before = get_info(self->device);                        \
+	}                                                                     \
+	FIXTURE_TEARDOWN(name)                                                \
+	{                                                                     \
+		EXPECT_EQ(0, restore_parameter());                            \
+		EXPECT_EQ(true, all_is_back(self->device, &self->before));    \
+		close(self->device);                                          \
+	}
+
 #endif /* TESTS_DEVICE_H */

@@ -12,25 +12,7 @@
 
 #define CGROUP "/sys/fs/cgroup/shatomic-endings"
 
-FIXTURE(endings)
-{
-	int device;
-	struct shatomic_ioc_info before;
-};
-
-FIXTURE_SETUP(endings)
-{
-	self->device = open(DEVICE, O_RDWR);
-	ASSERT_LE(0, self->device);
-	self->before = get_info(self->device);
-}
-
-FIXTURE_TEARDOWN(endings)
-{
-	EXPECT_EQ(0, restore_parameter());
-	EXPECT_EQ(true, all_is_back(self->device, &self->before));
-	close(self->device);
-}
+DEVICE_FIXTURE(endings)
 
 /* How a region of a user's ends, who has room for one. */
 static const struct ending {

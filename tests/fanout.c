@@ -13,7 +13,6 @@
 #include <signal.h>
 
 #define CGROUP "/sys/fs/cgroup/shatomic-fanout"
-#define MAX_PARALLELISM "/sys/module/shatomic/parameters/max_parallelism"
 #define CPU1 "/sys/devices/system/cpu/cpu1/online"
 
 #define WORDS 512
@@ -144,10 +143,17 @@ FIXTURE_SETUP(fanout)
 
 FIXTURE_TEARDOWN(fanout)
 {
-	EXPECT_EQ(0, write_text(MAX_PARALLELISM, "0"));
+	struct shatomic_ioc_info now;
+
+	EXPECT_EQ(0, restore_parameter());
 	free_columns(&self->columns);
 	close(self->region);
 	EXPECT_TRUE(all_is_back(self->device, &self->before));
+	/* Nor is less there, as if something had been given back twice. */
+	now = get_info(self->device);
+	EXPECT_EQ(0, now.batches);
+	EXPECT_EQ(self->before.regions, now.regions);
+	EXPECT_EQ(self->before.pinned_bytes, now.pinned_bytes);
 	close(self->device);
 }
 
@@ -209,14 +215,9 @@ static void *run_held(void *arg)
 static void read_stat(unsigned int tid, char text[1024])
 {
 	char path[64];
-	ssize_t size;
-	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%u/stat", tid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	size = read(fd, text, 1023);
-	close(fd);
-	text[size > 0 ? size : 0] = '\0';
+	read_text(path, text, 1024);
 }
 
 static bool first_thread_has_ended(void)
@@ -435,18 +436,18 @@ TEST_F(fanout, workers_are_as_many_as_the_parameter_allows)
 	unsigned int lanes;
 
 	for (lanes = 0; lanes < 2; lanes++) {
-		ASSERT_EQ(0, write_text(MAX_PARALLELISM, "1"));
+		ASSERT_EQ(0, set_parameter("max_parallelism", 1));
 		EXPECT_EQ(0, workers_of(self, UINT32_MAX, NULL, lanes,
 					by_ioctl));
 		EXPECT_EQ(0, workers_of(self, 0, NULL, lanes, by_ring));
-		ASSERT_EQ(0, write_text(MAX_PARALLELISM, "2"));
+		ASSERT_EQ(0, set_parameter("max_parallelism", 2));
 		EXPECT_EQ(1, count_cpus(workers_of(self, UINT32_MAX, NULL,
 						   lanes, by_ioctl)));
 		EXPECT_EQ(0, workers_of(self, 1, NULL, lanes, by_ioctl));
-		ASSERT_EQ(0, write_text(MAX_PARALLELISM, "3"));
+		ASSERT_EQ(0, set_parameter("max_parallelism", 3));
 		EXPECT_EQ(1, count_cpus(workers_of(self, 2, NULL, lanes,
 						   by_ioctl)));
-		ASSERT_EQ(0, write_text(MAX_PARALLELISM, "0"));
+		ASSERT_EQ(0, set_parameter("max_parallelism", 0));
 		EXPECT_NE(0, workers_of(self, UINT32_MAX, NULL, lanes,
 					by_ioctl));
 	}
@@ -534,8 +535,6 @@ TEST_F(fanout, workers_do_not_run_where_an_ended_thread_might)
 	EXPECT_NE(0, workers_in_child(&look));
 	EXPECT_EQ(0, rmdir(CGROUP));
 }
-
-#define NOBODY 65534
 
 /* By real user ID; what root may stays. */
 static void to_nobody(void)

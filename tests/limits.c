@@ -13,25 +13,7 @@
 
 #define CGROUP "/sys/fs/cgroup/shatomic-limits"
 
-FIXTURE(limits)
-{
-	int device;
-	struct shatomic_ioc_info before;
-};
-
-FIXTURE_SETUP(limits)
-{
-	self->device = open(DEVICE, O_RDWR);
-	ASSERT_LE(0, self->device);
-	self->before = get_info(self->device);
-}
-
-FIXTURE_TEARDOWN(limits)
-{
-	EXPECT_EQ(0, restore_parameter());
-	EXPECT_EQ(true, all_is_back(self->device, &self->before));
-	close(self->device);
-}
+DEVICE_FIXTURE(limits)
 
 TEST_F(limits, pinned_bytes)
 {

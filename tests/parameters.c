@@ -7,25 +7,7 @@
 
 #include <stddef.h>
 
-FIXTURE(parameters)
-{
-	int device;
-	struct shatomic_ioc_info before;
-};
-
-FIXTURE_SETUP(parameters)
-{
-	self->device = open(DEVICE, O_RDWR);
-	ASSERT_LE(0, self->device);
-	self->before = get_info(self->device);
-}
-
-FIXTURE_TEARDOWN(parameters)
-{
-	EXPECT_EQ(0, restore_parameter());
-	EXPECT_EQ(true, all_is_back(self->device, &self->before));
-	close(self->device);
-}
+DEVICE_FIXTURE(parameters)
 
 /* What a parameter is given, and what then holds, by INFO. */
 static const struct setting {
