@@ -299,6 +299,12 @@ int shatomic_shm_name_of(int fd, char name[SHATOMIC_NAME_SIZE]);
 int shatomic_prepare_batch(const struct shatomic_region *region,
 			   struct shatomic_batch *batch);
 
+/* Run a batch on the region's mapping; as run_batch above. */
+int shatomic_run_mapped(const struct shatomic_region *region,
+			struct shatomic_batch *batch);
+
+/* peers.c */
+
 /* Peers whose table callers have room for on their stack. */
 #define SHATOMIC_FEW_PEERS 32
 
@@ -310,10 +316,6 @@ int shatomic_prepare_batch(const struct shatomic_region *region,
 void *shatomic_peer_table(const struct shatomic_region *region,
 			  struct shatomic_batch *batch, void *few,
 			  size_t size);
-
-/* Run a batch on the region's mapping; as run_batch above. */
-int shatomic_run_mapped(const struct shatomic_region *region,
-			struct shatomic_batch *batch);
 
 /* single.c */
 

@@ -121,21 +121,6 @@ static int check_and_run(const struct shatomic_region *region,
 	return 0;
 }
 
-void *shatomic_peer_table(const struct shatomic_region *region,
-			  struct shatomic_batch *batch, void *few, size_t size)
-{
-	void *table;
-
-	if (few && batch->peer_count <= SHATOMIC_FEW_PEERS)
-		return few;
-	table = malloc(batch->peer_count * size);
-	if (!table) {
-		batch->limit = SHATOMIC_LIMIT_MEMORY;
-		shatomic_fail_batch(ENOMEM, region, batch);
-	}
-	return table;
-}
-
 int shatomic_run_mapped(const struct shatomic_region *region,
 			struct shatomic_batch *batch)
 {
