@@ -247,6 +247,7 @@ struct file *shatomic_region_create(const struct shatomic_ioc_create *create,
 	file_inode(file)->i_mode = S_IFREG |
 		(region->name[0] ? create->mode & ~current_umask() : 0600);
 	region->inode = file_inode(file);
+	BUILD_BUG_ON(offsetof(struct shatomic_region, not_falloc));
 	file_inode(file)->i_private = region;
 	file_inode(file)->i_fop = &region_fops;
 	shatomic_stats_add(region);

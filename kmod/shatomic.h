@@ -96,6 +96,9 @@ struct page *shatomic_page_at(const struct shatomic_pages *pages,
 
 /**
  * struct shatomic_region - A region; lives as long as any file on its inode
+ * @not_falloc: Zero. shmem takes what i_private points to for its record of a
+ *	hole being punched, which begins with a wait queue, a first and a last
+ *	page: with these, for none.
  * @files: How many files there are; one more while it is being created. Under
  *	the inode's i_lock.
  * @size: Size in bytes.
@@ -114,6 +117,7 @@ struct page *shatomic_page_at(const struct shatomic_pages *pages,
  * @free_work: Frees a region created with SHATOMIC_CREATE_ASYNC_FREE.
  */
 struct shatomic_region {
+	unsigned long not_falloc[3];
 	unsigned int files;
 	u64 size;
 	u32 create_flags;
