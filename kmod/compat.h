@@ -17,8 +17,9 @@
 /* The payload of a command's SQE, which userspace may be writing to. */
 static inline const void *compat_uring_payload(const struct io_uring_cmd *cmd)
 {
-#ifdef HAVE_URING_SQE_CMD
-	return io_uring_sqe_cmd(cmd->sqe);
+#ifdef HAVE_URING_SQE
+	/* As io_uring_sqe_cmd() has it, whose arguments kernels differ in. */
+	return cmd->sqe->cmd;
 #else
 	return cmd->cmd;
 #endif
@@ -27,14 +28,12 @@ static inline const void *compat_uring_payload(const struct io_uring_cmd *cmd)
 static inline void compat_uring_done(struct io_uring_cmd *cmd, int result,
 				     unsigned int issue_flags)
 {
-#ifdef HAVE_URING_CMD_DONE_FLAGS
+#if defined(HAVE_URING_DONE_RES2_FLAGS)
 	io_uring_cmd_done(cmd, result, 0, issue_flags);
+#elif defined(HAVE_URING_DONE_FLAGS)
+	io_uring_cmd_done(cmd, result, issue_flags);
 #else
-	/* The latest have the flags third, which a call would not tell apart. */
-	void (*done)(struct io_uring_cmd *, ssize_t, ssize_t) =
-		io_uring_cmd_done;
-
-	done(cmd, result, 0);
+	io_uring_cmd_done(cmd, result, 0);
 #endif
 }
 

@@ -63,8 +63,8 @@ static int regions_show(struct seq_file *seq, void *v)
 	region = list_entry(v, struct shatomic_region, node);
 	inode = region->inode;
 	shatomic_stats_add_up(region, &sum);
-	seq_printf(seq, "%lu %u %u %u %04o %llu %llu %u %llu %llu %llu %llu %s\n",
-		   inode->i_ino, READ_ONCE(region->ipc_ns),
+	seq_printf(seq, "%llu %u %u %u %04o %llu %llu %u %llu %llu %llu %llu %s\n",
+		   (u64)inode->i_ino, READ_ONCE(region->ipc_ns),
 		   from_kuid_munged(user_ns, read_foreign(inode->i_uid)),
 		   from_kgid_munged(user_ns, read_foreign(inode->i_gid)),
 		   read_foreign(inode->i_mode) & 0777, region->size,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Whether completing a command takes the flags that it was issued with, as
- * since 6.3; some older ones have got it too.
+ * Whether completing a command takes a second result and the flags that it was
+ * issued with, as from 6.3 to 6.17; some older ones have got it too.
  */
 #ifdef HAVE_URING_CMD_HEADER
 #include <linux/io_uring/cmd.h>
