@@ -6,6 +6,9 @@
 # KDIR names the build directory of another.
 KDIR ?= $(shell tests/vm/kernel headers)
 KERNEL_RELEASE ?= $(patsubst linux-headers-%,%,$(notdir $(KDIR:%/build=%)))
+# What makes modules for it, see tests/vm/kernel. The + is since make takes only
+# what is called MAKE for a make.
+MODULE_MAKE ?= $(MAKE)
 PREFIX ?= /usr/local
 MODULE_DIR = build/module/$(KERNEL_RELEASE)
 MODULE_KO = build/shatomic.ko
@@ -17,14 +20,14 @@ module: ## build shatomic.ko; KDIR=... for another kernel
 	@tools/setup build module
 	@mkdir -p $(MODULE_DIR) $(dir $(MODULE_KO))
 	@cp -ru --parents Kbuild kmod lib/engine include $(MODULE_DIR)
-	$(MAKE) -C $(KDIR) M=$(CURDIR)/$(MODULE_DIR) W=1 \
+	+$(MODULE_MAKE) -C $(KDIR) M=$(CURDIR)/$(MODULE_DIR) W=1 \
 		CONFIG_DEBUG_INFO_BTF_MODULES= modules
 	@cp $(MODULE_DIR)/shatomic.ko $(MODULE_KO)
 
 # A driver that tests have beside it, for the same kernel.
 test-module: module
 	@cp -ru --parents tests/importer $(MODULE_DIR)
-	$(MAKE) -C $(KDIR) M=$(CURDIR)/$(MODULE_DIR)/tests/importer W=1 \
+	+$(MODULE_MAKE) -C $(KDIR) M=$(CURDIR)/$(MODULE_DIR)/tests/importer W=1 \
 		CONFIG_DEBUG_INFO_BTF_MODULES= modules
 
 library:
