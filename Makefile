@@ -25,8 +25,8 @@ setup: ## install with apt what the others need (they do so too)
 
 all: setup module test-module library command man examples tests ## build all parts
 
-test-matrix: ## the tests in guests of three kernels
-	@tests/matrix cloud rt 6.12
+test-matrix: ## the tests in guests of five kernels
+	@tests/matrix cloud rt 6.12 trixie newest build:previous
 
 test-arch: ## the tests in guests of arm64 and s390x, cross-built
 	@tests/matrix arm64 arm64:cortex-a57 s390x
