@@ -1,9 +1,33 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# Building kernels from the package linux-source-6.1, each once: for scripts
+# Building kernels from Debian's packages of their source, each once: for scripts
 # that source it at the top of the tree and have a function die.
 
+# Of the package linux-source-6.1, by this machine's compiler, unless kernel_use
+# says otherwise.
 kernel_archive=/usr/src/linux-source-6.1.tar.xz
+kernel_version=
+kernel_run=()
+
+# kernel_use 6.1|newest: which source is meant. newest is that of trixie-backports,
+# unpacked under build/ and not installed, to be built where tools/in-debian runs.
+kernel_use() {
+	local suite=amd64@trixie-backports package to work
+
+	[[ $1 == newest ]] || return 0
+	package=$(tools/packages "$suite" depends linux-source | head -n 1)
+	kernel_version=$(tools/packages "$suite" version "$package")
+	kernel_run=(tools/in-debian trixie)
+	to=$PWD/build/kernel-source/$kernel_version
+	kernel_archive=$to/usr/src/$package.tar.xz
+	[[ ! -r $kernel_archive ]] || return 0
+	mkdir -p "${to%/*}"
+	work=$(mktemp -d "$to.XXXXXX")
+	tools/packages "$suite" unpack "$work" "$package" ||
+		die "$package can't be fetched"
+	# Renamed when whole, so that half of it is never taken for all.
+	mv -T "$work" "$to" 2>/dev/null || rm -rf "$work"
+}
 
 # What of the source no step of a build reads, two thirds of it.
 kernel_unread=('*/Documentation/*/*' '*/sound/*.[ch]' '*/drivers/gpu/*.[ch]'
@@ -16,9 +40,10 @@ kernel_unread=('*/Documentation/*/*' '*/sound/*.[ch]' '*/drivers/gpu/*.[ch]'
 kernel_directory() {
 	local key
 
-	key=$({ cc --version; cat "${@:2}" tools/kernel-build.sh; } |
+	key=$({ "${kernel_run[@]}" cc --version; cat "${@:2}" tools/kernel-build.sh; } |
 		sha256sum | cut -c 1-12)
-	echo "$1/$(dpkg-query -W -f '${Version}' linux-source-6.1)-$key"
+	: "${kernel_version:=$(dpkg-query -W -f '${Version}' linux-source-6.1)}"
+	echo "$1/$kernel_version-$key"
 }
 
 # kernel_build DIRECTORY LOG COMMAND...: have COMMAND, whose last argument will
@@ -46,9 +71,9 @@ kernel_build() {
 kernel_configure() {
 	local line
 
-	make -C "$1" ARCH="$2" tinyconfig || return
+	"${kernel_run[@]}" make -C "$1" ARCH="$2" tinyconfig || return
 	cat "${@:3}" >>"$1/.config"
-	make -C "$1" ARCH="$2" olddefconfig || return
+	"${kernel_run[@]}" make -C "$1" ARCH="$2" olddefconfig || return
 	while read -r line; do
 		grep -qxF "$line" "$1/.config" || die "not in the configuration: $line"
 	done < <(grep -hE '^(CONFIG_|# CONFIG_.* is not set$)' "${@:3}")
