@@ -38,7 +38,8 @@ intree: ## lay the module into a kernel source: DIR=
 	@tools/intree/lay "$(DIR)"
 
 test-intree: ## build and test it there, with the kernel
-	@tests/intree
+	@tests/intree 6.1
+	@tests/intree newest
 
 test-model: ## check the models of who owns what, in every order
 	@tools/setup model

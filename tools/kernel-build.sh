@@ -14,7 +14,13 @@ kernel_run=()
 kernel_use() {
 	local suite=amd64@trixie-backports package to work
 
-	[[ $1 == newest ]] || return 0
+	case $1 in
+	6.1)
+		kernel_version=$(dpkg-query -W -f '${Version}' linux-source-6.1)
+		return ;;
+	newest) ;;
+	*) die "there is no source '$1'; there are: 6.1, newest" ;;
+	esac
 	package=$(tools/packages "$suite" depends linux-source | head -n 1)
 	kernel_version=$(tools/packages "$suite" version "$package")
 	kernel_run=(tools/in-debian trixie)
