@@ -65,17 +65,20 @@ fuzz-library: ## fuzz the library and the command; SECONDS=60 each
 # The module of its own, with what tells where it has been: but not the loops
 # over rows, which are the same for each operation and width, and most of it.
 fuzz-module: CALLS ?= 10000000
+fuzz-module: FLAVOUR ?= debug
 fuzz-module: library command ## fuzz the module in a guest; CALLS=10000000
 	@tools/setup source tests guest kernel
-	$(MAKE) test-module KDIR=$$(tests/vm/kernel --flavour debug headers) \
-		KERNEL_RELEASE=$$(tests/vm/kernel --flavour debug release) \
-		MODULE_DIR=build/fuzz/module MODULE_KO=build/fuzz/shatomic.ko \
-		GCOV_PROFILE=y KCOV_INSTRUMENT=y \
+	$(MAKE) test-module KDIR=$$(tests/vm/kernel --flavour $(FLAVOUR) headers) \
+		KERNEL_RELEASE=$$(tests/vm/kernel --flavour $(FLAVOUR) release) \
+		MODULE_DIR=build/fuzz/$(FLAVOUR)/module \
+		MODULE_KO=build/fuzz/$(FLAVOUR)/shatomic.ko \
+		$(if $(filter debug,$(FLAVOUR)),GCOV_PROFILE=y) KCOV_INSTRUMENT=y \
 		KCOV_INSTRUMENT_integer.o=n KCOV_INSTRUMENT_fold.o=n
 	$(MAKE) -C tests/fuzz calls
 	@mkdir -p build/log
-	@tests/fuzz/run-module $(CALLS) | tee build/log/fuzz-module.tap
-	@tests/summary build/log/fuzz-module.tap
+	@FLAVOUR=$(FLAVOUR) tests/fuzz/run-module $(CALLS) | \
+		tee build/log/fuzz-module-$(FLAVOUR).tap
+	@tests/summary build/log/fuzz-module-$(FLAVOUR).tap
 
 torture: SECONDS ?= 600
 torture: module library command ## kill, plug and starve in a guest; SECONDS=600

@@ -23,6 +23,7 @@
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
+#include "compat.h"
 #include "pkeys.h"
 #include "shatomic.h"
 #include "trace.h"
@@ -694,7 +695,8 @@ int shatomic_batch_run(struct file *file, struct shatomic_ioc_batch *args,
 int shatomic_batch_init(void)
 {
 	batch_queue = alloc_workqueue("shatomic",
-				      WQ_CPU_INTENSIVE | WQ_SYSFS, 0);
+				      WQ_PERCPU | WQ_CPU_INTENSIVE | WQ_SYSFS,
+				      0);
 	return batch_queue ? 0 : -ENOMEM;
 }
 

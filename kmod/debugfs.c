@@ -38,13 +38,13 @@ static void regions_stop(struct seq_file *seq, void *v)
 	mutex_unlock(&shatomic_regions_lock);
 }
 
-static unsigned int count_files(const struct shatomic_region *region)
+static unsigned int count_files(struct shatomic_region *region)
 {
 	unsigned int files;
 
-	spin_lock(&region->inode->i_lock);
-	files = region->files;
-	spin_unlock(&region->inode->i_lock);
+	spin_lock(&region->lock);
+	files = region->holds - !!region->name[0];
+	spin_unlock(&region->lock);
 	return files;
 }
 
@@ -53,23 +53,25 @@ static int regions_show(struct seq_file *seq, void *v)
 {
 	struct user_namespace *user_ns = seq_user_ns(seq);
 	struct shatomic_ioc_stats sum = {};
-	const struct shatomic_region *region;
+	struct shatomic_region *region;
+	u8 name[SHATOMIC_NAME_SIZE];
 	const struct inode *inode;
 
 	if (v == &shatomic_regions) {
-		seq_puts(seq, "inode ipc_ns uid gid mode bytes huge_bytes files in_flight batches errors rows name\n");
+		seq_puts(seq, "inode uid gid mode bytes huge_bytes files in_flight batches errors rows name\n");
 		return 0;
 	}
 	region = list_entry(v, struct shatomic_region, node);
 	inode = region->inode;
 	shatomic_stats_add_up(region, &sum);
-	seq_printf(seq, "%llu %u %u %u %04o %llu %llu %u %llu %llu %llu %llu %s\n",
-		   (u64)inode->i_ino, READ_ONCE(region->ipc_ns),
+	shatomic_copy_name(region, name);
+	seq_printf(seq, "%llu %u %u %04o %llu %llu %u %llu %llu %llu %llu %s\n",
+		   (u64)inode->i_ino,
 		   from_kuid_munged(user_ns, read_foreign(inode->i_uid)),
 		   from_kgid_munged(user_ns, read_foreign(inode->i_gid)),
 		   read_foreign(inode->i_mode) & 0777, region->size,
 		   region->pages.huge_bytes, count_files(region), sum.in_flight,
-		   sum.batches, sum.errors, sum.rows, region->name);
+		   sum.batches, sum.errors, sum.rows, name);
 	return 0;
 }
 

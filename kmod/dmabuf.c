@@ -23,11 +23,13 @@ COMPAT_IMPORT_DMA_BUF;
 /**
  * struct export - What a DMA buffer is of
  * @file: A file of the region.
+ * @charge: It counts as a region, as the kernel charges nobody for a buffer.
  * @lock: Protects @attachments and what they have.
  * @attachments: The devices that are attached.
  */
 struct export {
 	struct file *file;
+	struct shatomic_charge charge;
 	struct mutex lock; /* of attachments */
 	struct list_head attachments;
 };
@@ -53,7 +55,8 @@ static struct page **pages_of(const struct export *export, unsigned long *count)
 
 	*count = region->pages.count;
 	pages = kvmalloc_array(*count, sizeof(*pages),
-			       GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
+			       GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL |
+				       __GFP_NOWARN);
 	if (!pages)
 		return NULL;
 	for (i = 0; i < *count; i++)
@@ -65,7 +68,7 @@ static int export_attach(struct dma_buf *buffer,
 			 struct dma_buf_attachment *attachment)
 {
 	struct export *export = buffer->priv;
-	struct attached *attached = kzalloc(sizeof(*attached), GFP_KERNEL);
+	struct attached *attached = kzalloc(sizeof(*attached), GFP_KERNEL_ACCOUNT);
 
 	if (!attached)
 		return -ENOMEM;
@@ -94,7 +97,7 @@ static struct sg_table *new_table(const struct export *export,
 				  struct device *device)
 {
 	size_t most = max_t(size_t, dma_get_max_seg_size(device), PAGE_SIZE);
-	struct sg_table *table = kzalloc(sizeof(*table), GFP_KERNEL);
+	struct sg_table *table = kzalloc(sizeof(*table), GFP_KERNEL_ACCOUNT);
 	unsigned long count;
 	struct page **pages;
 	int ret;
@@ -104,7 +107,7 @@ static struct sg_table *new_table(const struct export *export,
 	pages = pages_of(export, &count);
 	ret = pages ? sg_alloc_table_from_pages_segment(table, pages, count, 0,
 							count << PAGE_SHIFT,
-							most, GFP_KERNEL) :
+							most, GFP_KERNEL_ACCOUNT) :
 		      -ENOMEM;
 	kvfree(pages);
 	if (ret) {
@@ -191,13 +194,13 @@ static int export_mmap(struct dma_buf *buffer, struct vm_area_struct *vma)
 {
 	struct export *export = buffer->priv;
 
-	/* What a region's own file has its mount for. */
+	/* What a region's own file has its filesystem for. */
 	if (vma->vm_flags & VM_EXEC)
 		return -EPERM;
 	compat_vm_flags_clear(vma, VM_MAYEXEC);
 
 	vma_set_file(vma, export->file);
-	return export->file->f_op->mmap(export->file, vma);
+	return shatomic_region_map(shatomic_region_of(export->file), vma);
 }
 
 static int export_vmap(struct dma_buf *buffer, struct iosys_map *map)
@@ -221,13 +224,19 @@ static void export_vunmap(struct dma_buf *buffer, struct iosys_map *map)
 	vunmap(map->vaddr);
 }
 
+static void export_free(struct export *export)
+{
+	shatomic_end_charge(&export->charge, 0, false);
+	mutex_destroy(&export->lock);
+	kfree(export);
+}
+
 static void export_release(struct dma_buf *buffer)
 {
 	struct export *export = buffer->priv;
 
 	fput(export->file);
-	mutex_destroy(&export->lock);
-	kfree(export);
+	export_free(export);
 }
 
 static const struct dma_buf_ops export_ops = {
@@ -243,24 +252,52 @@ static const struct dma_buf_ops export_ops = {
 	.release = export_release,
 };
 
+static int charge_export(struct shatomic_charge *charge, u32 *limit)
+{
+	struct shatomic_account *account = shatomic_account_get();
+	int ret;
+
+	if (IS_ERR(account))
+		return PTR_ERR(account);
+	ret = shatomic_charge_region(charge, account, 0, limit);
+	shatomic_account_put(account);
+	return ret;
+}
+
+static struct export *export_new(u32 *limit)
+{
+	struct export *export = kzalloc(sizeof(*export), GFP_KERNEL_ACCOUNT);
+	int ret;
+
+	if (!export)
+		return ERR_PTR(-ENOMEM);
+	ret = charge_export(&export->charge, limit);
+	if (ret) {
+		kfree(export);
+		return ERR_PTR(ret);
+	}
+	mutex_init(&export->lock);
+	INIT_LIST_HEAD(&export->attachments);
+	return export;
+}
+
 /**
  * shatomic_dmabuf() - A DMA buffer that is a region
  * @file: A file of the region, open for reading and writing.
+ * @limit: [in,out] SHATOMIC_LIMIT_NONE; the limit that refused it, if one did.
  *
  * Return: The DMA buffer's file, or an error pointer.
  */
-struct file *shatomic_dmabuf(struct file *file)
+struct file *shatomic_dmabuf(struct file *file, u32 *limit)
 {
 	struct shatomic_region *region = shatomic_region_of(file);
 	DEFINE_DMA_BUF_EXPORT_INFO(info);
 	struct export *export;
 	struct dma_buf *buffer;
 
-	export = kzalloc(sizeof(*export), GFP_KERNEL_ACCOUNT);
-	if (!export)
-		return ERR_PTR(-ENOMEM);
-	mutex_init(&export->lock);
-	INIT_LIST_HEAD(&export->attachments);
+	export = export_new(limit);
+	if (IS_ERR(export))
+		return ERR_CAST(export);
 	/* Its own, since locks and flags are those of the caller's. */
 	export->file = dentry_open(&file->f_path, O_RDWR | O_LARGEFILE,
 				   current_cred());
@@ -279,6 +316,6 @@ struct file *shatomic_dmabuf(struct file *file)
 
 	fput(export->file);
 err_export:
-	kfree(export);
+	export_free(export);
 	return ERR_CAST(buffer);
 }

@@ -7,6 +7,7 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/kernel.h>
+#include <linux/mount.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
@@ -19,7 +20,6 @@
  * @new_file: A file for the caller, installed as @new_fd once nothing can fail
  *	any more; NULL when the command opens none.
  * @new_fd: Its descriptor.
- * @named_file: A file of the region that this command gave its name, or NULL.
  */
 struct call {
 	struct file *file;
@@ -30,17 +30,12 @@ struct call {
 		} head;
 		struct shatomic_ioc_info info;
 		struct shatomic_ioc_create create;
-		struct shatomic_ioc_open open;
-		struct shatomic_ioc_unlink unlink;
-		struct shatomic_ioc_list list;
 		struct shatomic_ioc_region_info region_info;
-		struct shatomic_ioc_publish publish;
 		struct shatomic_ioc_stats stats;
 		struct shatomic_ioc_export_dmabuf export_dmabuf;
 	} args;
 	struct file *new_file;
 	int new_fd;
-	struct file *named_file;
 };
 
 /**
@@ -49,20 +44,17 @@ struct call {
  * @size: Bytes of its structure that this kernel knows.
  * @min_size: Bytes of it that a caller must have.
  * @run: Does it.
- * @is_final: It can't be undone for a caller who can't be told of it.
  */
 struct command {
 	unsigned int number;
 	u32 size;
 	u32 min_size;
 	int (*run)(struct call *call);
-	bool is_final;
 };
 
-#define COMMAND(ioc, type, last, fn, ...)                                     \
+#define COMMAND(ioc, type, last, fn)                                          \
 	{ .number = (ioc), .size = sizeof(struct type),                       \
-	  .min_size = offsetofend(struct type, last), .run = (fn),            \
-	  ##__VA_ARGS__ }
+	  .min_size = offsetofend(struct type, last), .run = (fn) }
 
 static int new_descriptor(struct call *call, struct file *file, s32 *fd)
 {
@@ -82,8 +74,6 @@ static int new_descriptor(struct call *call, struct file *file, s32 *fd)
 /* Give the caller what the command made, or undo that when it failed. */
 static void finish_call(struct call *call, int ret)
 {
-	if (ret && call->named_file)
-		shatomic_name_drop(call->named_file);
 	if (!call->new_file)
 		return;
 	if (!ret) {
@@ -92,15 +82,6 @@ static void finish_call(struct call *call, int ret)
 	}
 	put_unused_fd(call->new_fd);
 	fput(call->new_file);
-}
-
-static int give_name(struct call *call, struct file *file)
-{
-	int ret = shatomic_name_add(file);
-
-	if (!ret)
-		call->named_file = file;
-	return ret;
 }
 
 static int run_info(struct call *call)
@@ -113,6 +94,8 @@ static int run_info(struct call *call)
 
 	info->abi_version = SHATOMIC_ABI_VERSION;
 	info->op_count = SHATOMIC_OP_COUNT;
+	/* So that it is not told of what has just gone. */
+	shatomic_remains_drop();
 	shatomic_limits_info(info);
 	/* Those that are no operations have none. */
 	for (op = 0; op < SHATOMIC_OP_SLOTS; op++)
@@ -122,55 +105,70 @@ static int run_info(struct call *call)
 
 static int check_create(struct shatomic_ioc_create *create)
 {
+	bool in_directory = create->flags & SHATOMIC_CREATE_IN_DIRECTORY;
+
 	create->error_field = SHATOMIC_FIELD_FLAGS;
 	if (create->flags & ~(SHATOMIC_CREATE_HUGE | SHATOMIC_CREATE_ASYNC_FREE |
-			      SHATOMIC_CREATE_UNPUBLISHED))
+			      SHATOMIC_CREATE_IN_DIRECTORY))
 		return -EOPNOTSUPP;
-	if (create->flags & SHATOMIC_CREATE_UNPUBLISHED && !create->name[0])
-		return -EINVAL;
 
 	create->error_field = SHATOMIC_FIELD_REGION_SIZE;
 	if (!create->region_size || create->region_size > SHATOMIC_MAX_REGION_BYTES)
 		return -EINVAL;
 
 	create->error_field = SHATOMIC_FIELD_MODE;
-	if (create->mode & ~0777U)
+	if (create->mode & ~0777U || (create->mode && !in_directory))
 		return -EINVAL;
 
-	if (!memchr_inv(create->name, 0, sizeof(create->name))) {
-		if (create->mode)
-			return -EINVAL;
-	} else {
-		create->error_field = SHATOMIC_FIELD_NAME;
-		if (shatomic_name_check(create->name))
-			return -EINVAL;
-	}
+	create->error_field = SHATOMIC_FIELD_DIRECTORY;
+	if (create->directory && !in_directory)
+		return -EINVAL;
+
+	create->error_field = SHATOMIC_FIELD_RESERVED;
+	if (create->reserved)
+		return -EINVAL;
 	create->error_field = SHATOMIC_FIELD_NONE;
 	return 0;
 }
 
-/* Create what has been checked. */
+/* Create what has been checked, on a mount, in @directory or nowhere. */
+static int create_on(struct call *call, struct shatomic_ioc_create *create,
+		     struct vfsmount *mount, struct file *directory)
+{
+	if (IS_ERR(mount))
+		return PTR_ERR(mount);
+	return new_descriptor(call,
+			      shatomic_region_create(create, directory, mount,
+						     &create->limit),
+			      &create->fd);
+}
+
+static int create_in(struct call *call, struct shatomic_ioc_create *create,
+		     struct file *directory)
+{
+	int ret = directory ? shatomic_fs_check(directory) : -EBADF;
+
+	if (ret) {
+		create->error_field = SHATOMIC_FIELD_DIRECTORY;
+		return ret;
+	}
+	return create_on(call, create, directory->f_path.mnt, directory);
+}
+
 static int create_region(struct call *call, struct shatomic_ioc_create *create)
 {
+	struct file *directory;
 	int ret;
 
-	/* Creation may take long, and would be for nothing. */
-	if (create->name[0]) {
-		ret = shatomic_name_check_free(create->name);
-		if (ret)
-			return ret;
-	}
-	ret = new_descriptor(call,
-			     shatomic_region_create(create, &create->limit),
-			     &create->fd);
-	if (ret || !create->name[0] ||
-	    create->flags & SHATOMIC_CREATE_UNPUBLISHED)
-		return ret;
+	if (!(create->flags & SHATOMIC_CREATE_IN_DIRECTORY))
+		return create_on(call, create,
+				 shatomic_fs_mount_own(call->file), NULL);
 
-	ret = give_name(call, call->new_file);
-	/* The number is about to be somebody else's. */
-	if (ret)
-		create->fd = -1;
+	/* By O_PATH, too, as is enough for those calls that end in at. */
+	directory = fget_raw(create->directory);
+	ret = create_in(call, create, directory);
+	if (directory)
+		fput(directory);
 	return ret;
 }
 
@@ -186,72 +184,15 @@ static int run_create(struct call *call)
 	create->limit = SHATOMIC_LIMIT_NONE;
 	create->fd = -1;
 	ret = create_region(call, create);
-	/* For whatever it was: pages, a file, a descriptor, a name. */
+	/* For whatever it was: pages, a file, a descriptor. */
 	if (ret == -ENOMEM && create->limit == SHATOMIC_LIMIT_NONE)
 		create->limit = SHATOMIC_LIMIT_MEMORY;
 	return ret;
 }
 
-static int run_open(struct call *call)
-{
-	struct shatomic_ioc_open *open = &call->args.open;
-
-	open->error_field = SHATOMIC_FIELD_FLAGS;
-	if (open->flags & ~SHATOMIC_OPEN_READ_ONLY)
-		return -EOPNOTSUPP;
-	open->error_field = SHATOMIC_FIELD_NAME;
-	if (shatomic_name_check(open->name))
-		return -EINVAL;
-	open->error_field = SHATOMIC_FIELD_NONE;
-	return new_descriptor(call, shatomic_name_open(open->name, open->flags),
-			      &open->fd);
-}
-
-static int run_unlink(struct call *call)
-{
-	struct shatomic_ioc_unlink *unlink = &call->args.unlink;
-
-	unlink->error_field = SHATOMIC_FIELD_FLAGS;
-	if (unlink->flags)
-		return -EOPNOTSUPP;
-	unlink->error_field = SHATOMIC_FIELD_RESERVED;
-	if (unlink->reserved)
-		return -EINVAL;
-	unlink->error_field = SHATOMIC_FIELD_NAME;
-	if (shatomic_name_check(unlink->name))
-		return -EINVAL;
-	unlink->error_field = SHATOMIC_FIELD_NONE;
-	return shatomic_name_unlink(unlink->name);
-}
-
-static int run_list(struct call *call)
-{
-	return shatomic_name_list(&call->args.list);
-}
-
 static int run_region_info(struct call *call)
 {
 	return shatomic_region_info(call->file, &call->args.region_info);
-}
-
-static int run_publish(struct call *call)
-{
-	struct shatomic_ioc_publish *publish = &call->args.publish;
-
-	publish->error_field = SHATOMIC_FIELD_FLAGS;
-	if (publish->flags)
-		return -EOPNOTSUPP;
-	publish->error_field = SHATOMIC_FIELD_RESERVED;
-	if (publish->reserved)
-		return -EINVAL;
-	publish->error_field = SHATOMIC_FIELD_NAME;
-	if (!shatomic_region_of(call->file)->name[0])
-		return -EINVAL;
-	publish->error_field = SHATOMIC_FIELD_NONE;
-	if (!(call->file->f_mode & FMODE_WRITE) ||
-	    !shatomic_name_is_owned(call->file))
-		return -EACCES;
-	return give_name(call, call->file);
 }
 
 static int run_stats(struct call *call)
@@ -263,32 +204,35 @@ static int run_stats(struct call *call)
 static int run_export_dmabuf(struct call *call)
 {
 	struct shatomic_ioc_export_dmabuf *export = &call->args.export_dmabuf;
+	int ret;
 
 	export->error_field = SHATOMIC_FIELD_FLAGS;
 	if (export->flags)
 		return -EOPNOTSUPP;
+	export->error_field = SHATOMIC_FIELD_RESERVED;
+	if (export->reserved)
+		return -EINVAL;
 	export->error_field = SHATOMIC_FIELD_NONE;
+	export->limit = SHATOMIC_LIMIT_NONE;
 	export->fd = -1;
 	/* Whoever has the buffer may do both. */
 	if (~call->file->f_mode & (FMODE_READ | FMODE_WRITE))
 		return -EACCES;
-	return new_descriptor(call, shatomic_dmabuf(call->file), &export->fd);
+	ret = new_descriptor(call, shatomic_dmabuf(call->file, &export->limit),
+			     &export->fd);
+	if (ret == -ENOMEM && export->limit == SHATOMIC_LIMIT_NONE)
+		export->limit = SHATOMIC_LIMIT_MEMORY;
+	return ret;
 }
 
 static const struct command device_commands[] = {
 	COMMAND(SHATOMIC_IOC_INFO, shatomic_ioc_info, flags, run_info),
 	COMMAND(SHATOMIC_IOC_CREATE, shatomic_ioc_create, mode, run_create),
-	COMMAND(SHATOMIC_IOC_OPEN, shatomic_ioc_open, name, run_open),
-	COMMAND(SHATOMIC_IOC_UNLINK, shatomic_ioc_unlink, name, run_unlink,
-		.is_final = true),
-	COMMAND(SHATOMIC_IOC_LIST, shatomic_ioc_list, entries, run_list),
 };
 
 static const struct command region_commands[] = {
 	COMMAND(SHATOMIC_IOC_REGION_INFO, shatomic_ioc_region_info, flags,
 		run_region_info),
-	COMMAND(SHATOMIC_IOC_PUBLISH, shatomic_ioc_publish, reserved,
-		run_publish),
 	COMMAND(SHATOMIC_IOC_STATS, shatomic_ioc_stats, flags, run_stats),
 	COMMAND(SHATOMIC_IOC_EXPORT_DMABUF, shatomic_ioc_export_dmabuf,
 		error_field, run_export_dmabuf),
@@ -321,7 +265,7 @@ static long run_command(struct file *file, const struct command *commands,
 	const struct command *command = commands;
 	const struct command *end = commands + count;
 	struct call call __uninitialized;
-	int ret, saved;
+	int ret;
 	u32 size;
 
 	while (command->number != number) {
@@ -332,7 +276,6 @@ static long run_command(struct file *file, const struct command *commands,
 	/* Not zeroed as a whole: of the arguments, what is used is loaded. */
 	call.file = file;
 	call.new_file = NULL;
-	call.named_file = NULL;
 	if (get_user(size, (u32 __user *)user))
 		return -EFAULT;
 	ret = load_args(&call.args, command, user, size);
@@ -341,15 +284,7 @@ static long run_command(struct file *file, const struct command *commands,
 	/* It was read twice; what counts is what was checked. */
 	call.args.head.size = size;
 
-	/* Whether the caller can be told is to be known before. */
-	ret = command->is_final ?
-		      save_args(&call.args, command, user, size, 0) : 0;
-	if (ret)
-		return ret;
-	ret = command->run(&call);
-	saved = save_args(&call.args, command, user, size, ret);
-	if (!command->is_final)
-		ret = saved;
+	ret = save_args(&call.args, command, user, size, command->run(&call));
 	finish_call(&call, ret);
 	return ret;
 }

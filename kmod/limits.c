@@ -2,14 +2,17 @@
 /*
  * Limits: the module parameters, and what regions and batches are charged.
  */
+#include <linux/capability.h>
 #include <linux/cpumask.h>
 #include <linux/cred.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/user.h>
+#include <linux/slab.h>
 #include <linux/stringify.h>
 #include <linux/uidgid.h>
+#include <linux/user_namespace.h>
 #include <linux/xarray.h>
 
 #include "shatomic.h"
@@ -69,10 +72,24 @@ MODULE_PARM_DESC(slice_rows,
 static atomic_long_t pinned_bytes = ATOMIC_LONG_INIT(0);
 static atomic_t regions = ATOMIC_INIT(0);
 static atomic_t batches = ATOMIC_INIT(0);
+/* By user ID. */
+static DEFINE_XARRAY_FLAGS(accounts, XA_FLAGS_ACCOUNT);
 /* By user ID, those that are not 0. */
-static DEFINE_XARRAY(user_regions);
-static DEFINE_XARRAY(user_batches);
-static DEFINE_XARRAY(user_shared_batches);
+static DEFINE_XARRAY_FLAGS(user_batches, XA_FLAGS_ACCOUNT);
+static DEFINE_XARRAY_FLAGS(user_shared_batches, XA_FLAGS_ACCOUNT);
+
+/**
+ * struct shatomic_account - What a user has of regions
+ * @references: How many there are to it; under the lock of all accounts.
+ * @cred: Keeps the user whose locked memory it is, which modules can't do by
+ *	itself on all kernels.
+ * @regions: How many regions are charged to it.
+ */
+struct shatomic_account {
+	unsigned int references;
+	const struct cred *cred;
+	atomic_t regions;
+};
 
 static u64 pinned_bytes_limit(void)
 {
@@ -103,6 +120,18 @@ static bool add_within(atomic_long_t *sum, unsigned long more,
 	return true;
 }
 
+/* The same with a count. */
+static bool count_one(atomic_t *count, unsigned int most)
+{
+	int old = atomic_read(count);
+
+	do {
+		if ((unsigned int)old >= most)
+			return false;
+	} while (!atomic_try_cmpxchg(count, &old, old + 1));
+	return true;
+}
+
 /*
  * Add @change, 1 or -1, to what a user has; -EPERM when there would be more
  * than @most. What does not add takes no memory, and so can't fail.
@@ -121,66 +150,157 @@ static int count_of_user(struct xarray *counts, kuid_t user, int change,
 		count += change;
 		seen = xa_cmpxchg(counts, __kuid_val(user), old,
 				  count ? xa_mk_value(count) : NULL,
-				  GFP_KERNEL);
+				  GFP_KERNEL_ACCOUNT);
 		if (xa_is_err(seen))
 			return xa_err(seen);
 	} while (seen != old);
 	return 0;
 }
 
-static int charge_user(struct shatomic_charge *charge, u32 *limit)
+static unsigned long account_id(const struct shatomic_account *account)
 {
-	unsigned long pages = charge->bytes >> PAGE_SHIFT;
-	unsigned long locked_limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
-	struct user_struct *user = current_user();
-	int ret;
-
-	charge->cred = NULL;
-	if (capable(CAP_IPC_LOCK))
-		return 0;
-
-	*limit = SHATOMIC_LIMIT_MEMLOCK;
-	if (!add_within(&user->locked_vm, pages, locked_limit))
-		return -EPERM;
-
-	ret = count_of_user(&user_regions, user->uid, 1,
-			    read_foreign(max_user_regions));
-	if (ret) {
-		*limit = ret == -EPERM ? SHATOMIC_LIMIT_USER_REGIONS :
-					 SHATOMIC_LIMIT_MEMORY;
-		atomic_long_sub(pages, &user->locked_vm);
-		return ret;
-	}
-	charge->cred = get_current_cred();
-	return 0;
+	return __kuid_val(account->cred->user->uid);
 }
 
-static void uncharge_user(struct shatomic_charge *charge)
+static struct shatomic_account *account_find(unsigned long id)
 {
-	struct user_struct *user;
+	struct shatomic_account *account;
 
-	if (!charge->cred)
-		return;
-	user = charge->cred->user;
-	count_of_user(&user_regions, user->uid, -1, 0);
-	atomic_long_sub(charge->bytes >> PAGE_SHIFT, &user->locked_vm);
-	put_cred(charge->cred);
+	xa_lock(&accounts);
+	account = xa_load(&accounts, id);
+	if (account)
+		account->references++;
+	xa_unlock(&accounts);
+	return account;
+}
+
+/* Make @fresh the account of its user, unless there is one by now. */
+static struct shatomic_account *account_add(struct shatomic_account *fresh)
+{
+	struct shatomic_account *account;
+
+	xa_lock(&accounts);
+	account = __xa_cmpxchg(&accounts, account_id(fresh), NULL, fresh,
+			       GFP_KERNEL_ACCOUNT);
+	if (!account)
+		account = fresh;
+	else if (!xa_is_err(account))
+		account->references++;
+	xa_unlock(&accounts);
+	return account;
+}
+
+static void account_free(struct shatomic_account *account)
+{
+	put_cred(account->cred);
+	kfree(account);
 }
 
 /**
- * shatomic_charge_region() - Charge a region that is about to be created
+ * shatomic_account_get() - The account of the caller, by real user ID
+ *
+ * Return: The account, for shatomic_account_put(), NULL for whoever has
+ * CAP_IPC_LOCK, or an error pointer: -ENOMEM.
+ */
+struct shatomic_account *shatomic_account_get(void)
+{
+	struct shatomic_account *account, *fresh;
+
+	if (ns_capable_noaudit(&init_user_ns, CAP_IPC_LOCK))
+		return NULL;
+	account = account_find(__kuid_val(current_user()->uid));
+	if (account)
+		return account;
+
+	fresh = kzalloc(sizeof(*fresh), GFP_KERNEL_ACCOUNT);
+	if (!fresh)
+		return ERR_PTR(-ENOMEM);
+	fresh->references = 1;
+	fresh->cred = get_current_cred();
+	account = account_add(fresh);
+	if (account != fresh)
+		account_free(fresh);
+	return xa_is_err(account) ? ERR_PTR(xa_err(account)) : account;
+}
+
+/**
+ * shatomic_account_share() - Take one more reference to an account
+ * @account: The account.
+ */
+void shatomic_account_share(struct shatomic_account *account)
+{
+	xa_lock(&accounts);
+	account->references++;
+	xa_unlock(&accounts);
+}
+
+/**
+ * shatomic_account_put() - Give back a reference to an account
+ * @account: The account, or NULL.
+ */
+void shatomic_account_put(struct shatomic_account *account)
+{
+	bool is_last;
+
+	if (!account)
+		return;
+	xa_lock(&accounts);
+	is_last = !--account->references;
+	if (is_last)
+		__xa_erase(&accounts, account_id(account));
+	xa_unlock(&accounts);
+	if (is_last)
+		account_free(account);
+}
+
+static atomic_long_t *locked_pages(const struct shatomic_account *account)
+{
+	return &account->cred->user->locked_vm;
+}
+
+static int charge_account(struct shatomic_account *account, u64 bytes,
+			  u32 *limit)
+{
+	unsigned long locked_limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
+	unsigned long pages = bytes >> PAGE_SHIFT;
+
+	if (!account)
+		return 0;
+	*limit = SHATOMIC_LIMIT_MEMLOCK;
+	if (!add_within(locked_pages(account), pages, locked_limit))
+		return -EPERM;
+	*limit = SHATOMIC_LIMIT_USER_REGIONS;
+	if (!count_one(&account->regions, read_foreign(max_user_regions))) {
+		atomic_long_sub(pages, locked_pages(account));
+		return -EPERM;
+	}
+	shatomic_account_share(account);
+	return 0;
+}
+
+static void uncharge_account(struct shatomic_account *account, u64 bytes)
+{
+	if (!account)
+		return;
+	atomic_long_sub(bytes >> PAGE_SHIFT, locked_pages(account));
+	atomic_dec(&account->regions);
+	shatomic_account_put(account);
+}
+
+/**
+ * shatomic_charge_region() - Charge what is about to be created
  * @charge: [out] What was charged.
- * @bytes: Size of the region, whole pages.
+ * @account: Whom, NULL for nobody.
+ * @bytes: Size, whole pages.
  * @limit: [out] On failure, which limit refused.
  *
  * Return: 0, -EPERM or -ENOMEM.
  */
-int shatomic_charge_region(struct shatomic_charge *charge, u64 bytes,
+int shatomic_charge_region(struct shatomic_charge *charge,
+			   struct shatomic_account *account, u64 bytes,
 			   u32 *limit)
 {
 	int ret;
-
-	charge->bytes = bytes;
 
 	*limit = SHATOMIC_LIMIT_PINNED_BYTES;
 	/* What nobody can have is told so, whatever the user's own limit. */
@@ -188,48 +308,84 @@ int shatomic_charge_region(struct shatomic_charge *charge, u64 bytes,
 		return -ENOMEM;
 
 	/* The user's own limits first: who is over them is in nobody's way. */
-	ret = charge_user(charge, limit);
+	ret = charge_account(account, bytes, limit);
 	if (ret)
 		return ret;
 
 	*limit = SHATOMIC_LIMIT_PINNED_BYTES;
 	ret = -ENOMEM;
 	if (!add_within(&pinned_bytes, bytes, pinned_bytes_limit()))
-		goto err_user;
+		goto err_account;
 
 	*limit = SHATOMIC_LIMIT_REGIONS;
 	ret = -EPERM;
-	if (atomic_inc_return(&regions) > read_foreign(max_regions))
-		goto err_regions;
+	if (!count_one(&regions, read_foreign(max_regions)))
+		goto err_bytes;
 
 	*limit = SHATOMIC_LIMIT_NONE;
+	charge->account = account;
+	charge->bytes = bytes;
 	return 0;
 
-err_regions:
-	atomic_dec(&regions);
+err_bytes:
 	atomic_long_sub(bytes, &pinned_bytes);
-err_user:
-	uncharge_user(charge);
+err_account:
+	uncharge_account(account, bytes);
 	return ret;
 }
 
 /**
- * shatomic_uncharge_region() - Give back what a region was charged
- * @charge: As shatomic_charge_region() left it.
+ * shatomic_move_charge() - Have somebody else pay
+ * @charge: What is charged.
+ * @account: To whom from now on, NULL for nobody. His limits are not asked.
  */
-void shatomic_uncharge_region(struct shatomic_charge *charge)
+void shatomic_move_charge(struct shatomic_charge *charge,
+			  struct shatomic_account *account)
 {
-	atomic_dec(&regions);
-	atomic_long_sub(charge->bytes, &pinned_bytes);
-	uncharge_user(charge);
+	uncharge_account(charge->account, charge->bytes);
+	charge->account = account;
+	if (!account)
+		return;
+	atomic_long_add(charge->bytes >> PAGE_SHIFT, locked_pages(account));
+	atomic_inc(&account->regions);
+	shatomic_account_share(account);
 }
 
-static bool count_batch(atomic_t *count, unsigned int most)
+/**
+ * shatomic_end_charge() - Give back what a region was charged that has ended
+ * @charge: As shatomic_charge_region() left it.
+ * @left: How many bytes remain, for shatomic_shrink_charge().
+ * @is_users: Whether these remain charged to the user.
+ */
+void shatomic_end_charge(struct shatomic_charge *charge, u64 left,
+			 bool is_users)
 {
-	if ((unsigned int)atomic_inc_return(count) <= most)
-		return true;
-	atomic_dec(count);
-	return false;
+	atomic_dec(&regions);
+	if (!left || !is_users)
+		shatomic_move_charge(charge, NULL);
+	else if (charge->account)
+		atomic_dec(&charge->account->regions);
+	shatomic_shrink_charge(charge, left);
+}
+
+/**
+ * shatomic_shrink_charge() - Give back what is no longer there
+ * @charge: As shatomic_end_charge() left it.
+ * @left: How many bytes remain.
+ */
+void shatomic_shrink_charge(struct shatomic_charge *charge, u64 left)
+{
+	u64 freed = charge->bytes - left;
+
+	atomic_long_sub(freed, &pinned_bytes);
+	charge->bytes = left;
+	if (!charge->account)
+		return;
+	atomic_long_sub(freed >> PAGE_SHIFT, locked_pages(charge->account));
+	if (!left) {
+		shatomic_account_put(charge->account);
+		charge->account = NULL;
+	}
 }
 
 /**
@@ -254,11 +410,10 @@ int shatomic_charge_batch(struct shatomic_region *region, kuid_t user,
 		return ret;
 	}
 	*limit = SHATOMIC_LIMIT_REGION_BATCHES;
-	if (!count_batch(&region->batches,
-			 read_foreign(max_region_batches)))
+	if (!count_one(&region->batches, read_foreign(max_region_batches)))
 		goto err_user;
 	*limit = SHATOMIC_LIMIT_BATCHES;
-	if (!count_batch(&batches, read_foreign(max_batches)))
+	if (!count_one(&batches, read_foreign(max_batches)))
 		goto err_region;
 	*limit = SHATOMIC_LIMIT_NONE;
 	return 0;
@@ -338,11 +493,14 @@ u32 shatomic_parallelism(u32 asked)
 	return min_not_zero(asked, read_foreign(max_parallelism));
 }
 
-static u32 regions_of_user(kuid_t user)
+static u32 regions_of_caller(void)
 {
-	void *count = xa_load(&user_regions, __kuid_val(user));
+	struct shatomic_account *account =
+		account_find(__kuid_val(current_user()->uid));
+	u32 count = account ? atomic_read(&account->regions) : 0;
 
-	return count ? xa_to_value(count) : 0;
+	shatomic_account_put(account);
+	return count;
 }
 
 /**
@@ -364,5 +522,5 @@ void shatomic_limits_info(struct shatomic_ioc_info *info)
 	info->max_region_batches = read_foreign(max_region_batches);
 	info->batches = atomic_read(&batches);
 	info->max_user_regions = read_foreign(max_user_regions);
-	info->user_regions = regions_of_user(current_uid());
+	info->user_regions = regions_of_caller();
 }

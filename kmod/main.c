@@ -7,8 +7,23 @@
 
 #include "shatomic.h"
 
+/* Which misc_open() sets to the device: ours is what it has mounted. */
+static int device_open(struct inode *inode, struct file *file)
+{
+	file->private_data = NULL;
+	return 0;
+}
+
+static int device_release(struct inode *inode, struct file *file)
+{
+	shatomic_fs_unmount_own(file);
+	return 0;
+}
+
 static const struct file_operations device_fops = {
 	.owner		= THIS_MODULE,
+	.open		= device_open,
+	.release	= device_release,
 	.unlocked_ioctl	= shatomic_device_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
 	.llseek		= noop_llseek,
@@ -43,12 +58,18 @@ static int __init shatomic_init(void)
 	if (ret)
 		goto err_batch;
 
-	ret = misc_register(&device);
+	ret = shatomic_fs_init();
 	if (ret)
 		goto err_solo;
+
+	ret = misc_register(&device);
+	if (ret)
+		goto err_fs;
 	shatomic_debugfs_init();
 	return 0;
 
+err_fs:
+	shatomic_fs_exit();
 err_solo:
 	shatomic_solo_exit();
 err_batch:
@@ -64,7 +85,7 @@ static void __exit shatomic_exit(void)
 {
 	shatomic_debugfs_exit();
 	misc_deregister(&device);
-	shatomic_names_exit();
+	shatomic_fs_exit();
 	shatomic_solo_exit();
 	shatomic_batch_exit();
 	shatomic_region_exit();

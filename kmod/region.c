@@ -1,42 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Regions, and the operations of their files. A region's descriptor is a file
- * on the region's own shared-memory inode, with shared memory's operations
- * except where a region differs. So a region is read, written, mapped, sent
- * and stat'ed as a file is, and mode and owner are the inode's.
+ * Regions: how they are created and end, and what is told of them.
+ *
+ * The structure of a region lives as long as its inode. Its memory may end before:
+ * with the last opened file and the name (see holders.c). From then on whoever
+ * still has a path to the inode can't open it any more.
  */
-#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
-
-#include <linux/cache.h>
+#include <linux/cpumask.h>
 #include <linux/file.h>
-#include <linux/kernel.h>
+#include <linux/fs.h>
+#include <linux/fs_struct.h>
 #include <linux/mm.h>
-#include <linux/module.h>
+#include <linux/mount.h>
+#include <linux/pagemap.h>
+#include <linux/path.h>
+#include <linux/pgtable.h>
 #include <linux/processor.h>
-#include <linux/shmem_fs.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
-#include <linux/uio.h>
+#include <linux/workqueue.h>
 
+#include "compat.h"
 #include "shatomic.h"
 #include "trace.h"
 
-static struct file_operations region_fops __ro_after_init;
-/* What shared memory does, where ours does more. */
-static const struct file_operations *shmem_fops __ro_after_init;
 static struct workqueue_struct *free_queue;
 /* In bytes; 0 where that is not known. */
 static u64 l2_cache_size;
-
-/**
- * shatomic_region_of() - The region that a file is of
- * @file: Any file.
- *
- * Return: The region, NULL when the file is not that of a region.
- */
-struct shatomic_region *shatomic_region_of(struct file *file)
-{
-	return file->f_op == &region_fops ? file_inode(file)->i_private : NULL;
-}
 
 /**
  * shatomic_region_as_memory() - A region as the engine sees it
@@ -56,241 +46,245 @@ void shatomic_region_as_memory(struct file *file,
 	memory->prefetch = shatomic_prefetch_pays(region->size, l2_cache_size);
 }
 
-static void region_dealloc(struct shatomic_region *region)
+static void end_work(struct work_struct *work);
+static void close_work(struct work_struct *work);
+
+/* Not yet charged for. */
+static struct shatomic_region *region_alloc(const struct shatomic_ioc_create *create)
 {
+	struct shatomic_region *region;
+
+	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
+	if (!region)
+		return NULL;
+	region->remains = kzalloc(sizeof(*region->remains), GFP_KERNEL_ACCOUNT);
+	if (!region->remains || shatomic_stats_alloc(region)) {
+		kfree(region->remains);
+		kfree(region);
+		return NULL;
+	}
+	spin_lock_init(&region->lock);
+	INIT_LIST_HEAD(&region->holders);
+	INIT_LIST_HEAD(&region->node);
+	INIT_WORK(&region->end_work, end_work);
+	region->size = create->region_size;
+	region->create_flags = create->flags;
+	region->cpu = raw_smp_processor_id();
+	return region;
+}
+
+/**
+ * shatomic_region_free() - Free the structure of a region
+ * @region: The region, whose memory has ended or never was; or NULL.
+ */
+void shatomic_region_free(struct shatomic_region *region)
+{
+	if (!region)
+		return;
+	shatomic_holders_exit(region);
 	shatomic_stats_free(region);
+	kfree(region->remains);
 	kfree(region);
 }
 
 /*
- * A path opened with O_PATH, or one on its way through /proc, can keep the
- * inode when no file counts any more. It keeps an empty file of fixed size 0:
- * no memory that nobody is charged for.
+ * End what was created, wholly or in part. Nobody has a file of it any more, and
+ * so neither a mapping nor a batch.
  */
-static void region_free(struct shatomic_region *region, struct inode *inode)
+static void end_region(struct shatomic_region *region)
 {
-	trace_shatomic_region_free(region);
-	shatomic_stats_retire(region);
-	shatomic_pages_drop(&region->pages);
-	shmem_truncate_range(inode, 0, (loff_t)-1);
-	shatomic_uncharge_region(&region->charge);
-	region_dealloc(region);
-}
+	struct inode *inode = region->inode;
 
-/*
- * Count one file less. The last one ends the region: it is returned, to be
- * freed, and who opens the inode from then on finds neither it nor us.
- */
-static struct shatomic_region *region_put(struct inode *inode)
-{
-	struct shatomic_region *region = inode->i_private;
-
-	spin_lock(&inode->i_lock);
-	if (--region->files) {
-		region = NULL;
-	} else {
-		inode->i_private = NULL;
-		/* Who opens it now goes by either, and finds no region. */
-		data_race(inode->i_fop = shmem_fops);
-		i_size_write(inode, 0);
+	/* Else its creation failed. */
+	if (!list_empty(&region->node)) {
+		trace_shatomic_region_free(region);
+		shatomic_stats_retire(region);
 	}
-	spin_unlock(&inode->i_lock);
-	return region;
+	i_size_write(inode, 0);
+	inode->i_blocks = 0;
+	truncate_inode_pages(inode->i_mapping, 0);
+	*region->remains = (struct shatomic_remains) {
+		.pages = region->pages,
+		.charge = region->charge,
+		/* Of others who had it nobody can tell who keeps pages. */
+		.is_users = !region->shared,
+	};
+	shatomic_pages_drop(region->remains);
+	region->remains = NULL;
+	/* A path that keeps the inode keeps no more of it. */
+	shatomic_holders_exit(region);
+	shatomic_stats_free(region);
+	/* Pairs with shatomic_region_evict(), which may free the region now. */
+	smp_store_release(&region->ended, true);
 }
 
-static void region_free_work(struct work_struct *work)
+static void end_work(struct work_struct *work)
+{
+	end_region(container_of(work, struct shatomic_region, end_work));
+}
+
+/* The same with a path that keeps the inode. */
+static void close_work(struct work_struct *work)
 {
 	struct shatomic_region *region =
-		container_of(work, struct shatomic_region, free_work);
+		container_of(work, struct shatomic_region, close_work);
 	struct path path = region->path;
 
-	region_free(region, d_inode(path.dentry));
+	end_region(region);
 	path_put(&path);
 }
 
-static int region_file_open(struct inode *inode, struct file *file)
+/* Work goes where the caller may be, or was when the region was created. */
+static void queue_free(struct shatomic_region *region, struct work_struct *work)
 {
-	struct shatomic_region *region;
-	int ret;
+	int cpu = current->flags & PF_KTHREAD ? region->cpu :
+						raw_smp_processor_id();
 
-	spin_lock(&inode->i_lock);
-	region = inode->i_private;
-	if (region)
-		region->files++;
-	spin_unlock(&inode->i_lock);
-	if (!region)
-		return -ENXIO;
-
-	ret = shmem_fops->open ? shmem_fops->open(inode, file) : 0;
-	/* A file that did not open is not released. */
-	if (ret) {
-		region = region_put(inode);
-		if (region)
-			region_free(region, inode);
-	}
-	return ret;
+	queue_work_on(cpu_online(cpu) ? cpu : WORK_CPU_UNBOUND, free_queue,
+		      work);
 }
 
-static int region_file_release(struct inode *inode, struct file *file)
+/**
+ * shatomic_region_close() - End a region whose last keeper was a file
+ * @region: The region.
+ * @path: The file's path.
+ */
+void shatomic_region_close(struct shatomic_region *region,
+			   const struct path *path)
 {
-	struct shatomic_region *region = region_put(inode);
-
-	if (!region)
-		return 0;
-
-	if (region->create_flags & SHATOMIC_CREATE_ASYNC_FREE) {
-		region->path = file->f_path;
-		path_get(&region->path);
-		queue_work(free_queue, &region->free_work);
-	} else {
-		region_free(region, inode);
+	/* A kernel thread may run where the region's users may not. */
+	if (!(region->create_flags & SHATOMIC_CREATE_ASYNC_FREE) &&
+	    !(current->flags & PF_KTHREAD)) {
+		end_region(region);
+		return;
 	}
-	return 0;
+	region->path = *path;
+	path_get(&region->path);
+	INIT_WORK(&region->close_work, close_work);
+	queue_free(region, &region->close_work);
 }
 
-static int region_file_mmap(struct file *file, struct vm_area_struct *vma)
+/**
+ * shatomic_region_end_later() - End a region whose last keeper was its name
+ * @region: The region.
+ *
+ * The caller has locked the directory, and nobody is to wait for that. When the
+ * inode is evicted before, as it is unless a path keeps it, it ends then.
+ */
+void shatomic_region_end_later(struct shatomic_region *region)
 {
-	struct shatomic_region *region = shatomic_region_of(file);
-	unsigned long end = DIV_ROUND_UP_ULL(region->size, PAGE_SIZE);
-
-	/* Atomic operations on a private copy would be nobody else's. */
-	if (!(vma->vm_flags & VM_MAYSHARE))
-		return -EINVAL;
-	if (vma->vm_pgoff > end || vma_pages(vma) > end - vma->vm_pgoff)
-		return -EINVAL;
-	return shmem_fops->mmap(file, vma);
+	queue_free(region, &region->end_work);
 }
 
-static ssize_t region_file_write_iter(struct kiocb *iocb, struct iov_iter *from)
+/**
+ * shatomic_region_evict() - End a region with its inode, unless it has ended
+ * @region: The region.
+ */
+void shatomic_region_evict(struct shatomic_region *region)
 {
-	struct shatomic_region *region = shatomic_region_of(iocb->ki_filp);
-
-	if (!iov_iter_count(from))
-		return 0;
-	if ((iocb->ki_flags & IOCB_APPEND) || iocb->ki_pos >= region->size)
-		return -ENOSPC;
-	iov_iter_truncate(from, region->size - iocb->ki_pos);
-	return shmem_fops->write_iter(iocb, from);
-}
-
-static struct shatomic_region *region_alloc(const struct shatomic_ioc_create *create,
-					    u32 *limit)
-{
-	struct shatomic_region *region;
-	int ret;
-
-	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
-	if (!region)
-		return ERR_PTR(-ENOMEM);
-	if (shatomic_stats_alloc(region)) {
-		kfree(region);
-		return ERR_PTR(-ENOMEM);
-	}
-
-	/* This one is that of shatomic_region_create(). */
-	region->files = 1;
-	region->size = create->region_size;
-	region->create_flags = create->flags;
-	strscpy(region->name, create->name, sizeof(region->name));
-	INIT_WORK(&region->free_work, region_free_work);
-
-	ret = shatomic_charge_region(&region->charge,
-				     round_up(region->size, PAGE_SIZE), limit);
-	if (ret) {
-		region_dealloc(region);
-		return ERR_PTR(ret);
-	}
-	return region;
+	/*
+	 * When it has, this may be work that evicts, and must not wait for it.
+	 * Pairs with end_region().
+	 */
+	if (smp_load_acquire(&region->ended))
+		return;
+	cancel_work_sync(&region->end_work);
+	/* That has waited for the work, if there was any. */
+	if (!region->ended)
+		end_region(region);
 }
 
 static int check_huge(const struct shatomic_region *region)
 {
 	if (!(region->create_flags & SHATOMIC_CREATE_HUGE))
 		return 0;
-	return region->pages.huge_bytes >=
-		       round_down(region->charge.bytes, PMD_SIZE) ? 0 : -ENOMEM;
+	return region->pages.huge_bytes >= round_down(region->size, PMD_SIZE) ?
+		       0 : -ENOMEM;
+}
+
+/* Bring in its memory; whatever fails, the inode's end undoes. */
+static int fill_region(struct shatomic_region *region)
+{
+	int ret = shatomic_pages_fill(&region->pages, region->inode->i_mapping,
+				      region->size);
+
+	return ret ? ret : check_huge(region);
+}
+
+/*
+ * Whom nobody's limits refuse pays for it. What is left of regions before may be
+ * in the way.
+ */
+static struct shatomic_holder *charge_region(struct shatomic_region *region,
+					     u32 *limit)
+{
+	struct shatomic_holder *holder = shatomic_holders_init(region, limit);
+
+	if (IS_ERR(holder) && shatomic_remains_drop())
+		holder = shatomic_holders_init(region, limit);
+	return holder;
+}
+
+/* A region with all that it has but files. */
+static struct shatomic_region *
+region_new(const struct shatomic_ioc_create *create, struct file *directory,
+	   struct vfsmount *mount, struct shatomic_holder **holder, u32 *limit)
+{
+	umode_t mode = directory ? create->mode & ~current_umask() : 0600;
+	struct shatomic_region *region = region_alloc(create);
+	int ret;
+
+	if (!region)
+		return ERR_PTR(-ENOMEM);
+	*holder = charge_region(region, limit);
+	if (IS_ERR(*holder)) {
+		shatomic_region_free(region);
+		return ERR_CAST(*holder);
+	}
+	region->inode = shatomic_fs_new_inode(mount, directory, mode, region);
+	if (!region->inode) {
+		shatomic_end_charge(&region->charge, 0, false);
+		shatomic_region_free(region);
+		return ERR_PTR(-ENOMEM);
+	}
+	ret = fill_region(region);
+	if (ret) {
+		iput(region->inode);
+		return ERR_PTR(ret);
+	}
+	return region;
 }
 
 /**
  * shatomic_region_create() - Create a region
  * @create: What the caller asked for, checked.
+ * @directory: Where it can have a name, NULL for nowhere.
+ * @mount: The mount that it is to be on.
  * @limit: [in,out] SHATOMIC_LIMIT_NONE; the limit that refused it, if one did.
  *
  * Return: Its first file, or an error pointer.
  */
 struct file *shatomic_region_create(const struct shatomic_ioc_create *create,
-				    u32 *limit)
+				    struct file *directory,
+				    struct vfsmount *mount, u32 *limit)
 {
+	struct shatomic_holder *holder;
 	struct shatomic_region *region;
-	char label[sizeof("shatomic:") + SHATOMIC_NAME_SIZE];
-	struct file *file, *opened;
-	int ret;
+	struct file *file;
 
-	region = region_alloc(create, limit);
+	region = region_new(create, directory, mount, &holder, limit);
 	if (IS_ERR(region))
 		return ERR_CAST(region);
-
-	snprintf(label, sizeof(label), "shatomic:%s", region->name);
-	file = shatomic_memory_file(label, region->size);
-	if (IS_ERR(file)) {
-		ret = PTR_ERR(file);
-		goto err_region;
-	}
-
-	ret = shatomic_pages_hold(&region->pages, file, region->size);
-	if (ret)
-		goto err_file;
-	ret = check_huge(region);
-	if (ret)
-		goto err_pages;
-
-	file_inode(file)->i_mode = S_IFREG |
-		(region->name[0] ? create->mode & ~current_umask() : 0600);
-	region->inode = file_inode(file);
-	BUILD_BUG_ON(offsetof(struct shatomic_region, not_falloc));
-	file_inode(file)->i_private = region;
-	file_inode(file)->i_fop = &region_fops;
 	shatomic_stats_add(region);
 	trace_shatomic_region_create(region);
 
-	/* As every later one, the first descriptor is an opened file. */
-	opened = dentry_open(&file->f_path, O_RDWR | O_LARGEFILE,
-			     current_cred());
-	region = region_put(file_inode(file));
-	if (region)
-		region_free(region, file_inode(file));
-	fput(file);
-	return opened;
-
-err_pages:
-	shatomic_pages_drop(&region->pages);
-err_file:
-	fput(file);
-err_region:
-	shatomic_uncharge_region(&region->charge);
-	region_dealloc(region);
-	return ERR_PTR(ret);
-}
-
-/**
- * shatomic_region_open() - Another file on a region
- * @file: A file of the region.
- * @flags: enum shatomic_open_flags
- *
- * Return: The file, or an error pointer: -EACCES when the mode forbids it.
- */
-struct file *shatomic_region_open(struct file *file, unsigned int flags)
-{
-	bool read_only = flags & SHATOMIC_OPEN_READ_ONLY;
-	int ret;
-
-	ret = file_permission(file,
-			      read_only ? MAY_READ : MAY_READ | MAY_WRITE);
-	if (ret)
-		return ERR_PTR(ret);
-	return dentry_open(&file->f_path,
-			   (read_only ? O_RDONLY : O_RDWR) | O_LARGEFILE,
-			   current_cred());
+	/* Should it fail, the region goes with what then is the last of its inode. */
+	ihold(region->inode);
+	file = shatomic_fs_open_new(region->inode, mount);
+	if (shatomic_release_file(region, holder))
+		end_region(region);
+	iput(region->inode);
+	return file;
 }
 
 /**
@@ -321,7 +315,7 @@ int shatomic_region_info(struct file *file,
 				     read_foreign(inode->i_gid));
 	info->open_flags = file->f_mode & FMODE_WRITE ? 0 :
 			   SHATOMIC_OPEN_READ_ONLY;
-	memcpy(info->name, region->name, sizeof(info->name));
+	shatomic_copy_name(region, info->name);
 	return 0;
 }
 
@@ -335,44 +329,11 @@ static void find_l2_cache_size(void)
 
 int shatomic_region_init(void)
 {
-	struct file *file;
-
 	find_l2_cache_size();
-	free_queue = alloc_workqueue("shatomic_free", WQ_UNBOUND, 0);
-	if (!free_queue)
-		return -ENOMEM;
-
-	/* Shared memory's operations are not exported; a file has them. */
-	file = shatomic_memory_file("shatomic", PAGE_SIZE);
-	if (IS_ERR(file)) {
-		destroy_workqueue(free_queue);
-		return PTR_ERR(file);
-	}
-	shmem_fops = file->f_op;
-	fput(file);
-	/* Later kernels have mmap_prepare instead, which we don't know. */
-	if (!shmem_fops->mmap) {
-		pr_err("this kernel maps shared memory in another way\n");
-		destroy_workqueue(free_queue);
-		return -EOPNOTSUPP;
-	}
-
-	region_fops = *shmem_fops;
-	region_fops.owner = THIS_MODULE;
-	region_fops.open = region_file_open;
-	region_fops.release = region_file_release;
-	region_fops.mmap = region_file_mmap;
-	/* Shared memory's own insists that the file has its operations. */
-	region_fops.get_unmapped_area = thp_get_unmapped_area;
-	region_fops.write_iter = region_file_write_iter;
-	region_fops.unlocked_ioctl = shatomic_region_ioctl;
-	region_fops.compat_ioctl = compat_ptr_ioctl;
-	region_fops.uring_cmd = shatomic_uring_cmd;
-	/* A lease would let its holder keep others from opening the region. */
-	region_fops.setlease = simple_nosetlease;
-	/* Without it holes can't be punched into what batches write to. */
-	region_fops.fallocate = NULL;
-	return 0;
+	/* Bound, so that it runs where it is queued. */
+	free_queue = alloc_workqueue("shatomic_free",
+				     WQ_PERCPU | WQ_CPU_INTENSIVE, 0);
+	return free_queue ? 0 : -ENOMEM;
 }
 
 void shatomic_region_exit(void)

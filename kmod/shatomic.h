@@ -14,7 +14,10 @@
 #include <linux/limits.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/path.h>
+#include <linux/spinlock.h>
 #include <linux/types.h>
+#include <linux/workqueue.h>
 #include <uapi/linux/shatomic.h>
 
 #include "engine/engine.h"
@@ -26,22 +29,25 @@
  */
 #define read_foreign(x) data_race(READ_ONCE(x))
 
+struct address_space;
 struct io_uring_cmd;
+struct shatomic_account;
 struct shatomic_counters;
+struct shatomic_holder;
 struct shatomic_region;
 struct vfsmount;
+struct vm_area_struct;
 
 /* limits.c: module parameters and what is charged against them. */
 
 /**
  * struct shatomic_charge - What a region is charged for
- * @cred: Keeps the user whose locked memory and region it is, which modules
- *	cannot do by itself on all kernels; NULL when CAP_IPC_LOCK lifts these
- *	limits.
+ * @account: The user whose locked memory and region it is; NULL for whoever has
+ *	CAP_IPC_LOCK, which lifts these limits, and once it is nobody's.
  * @bytes: How many, whole pages.
  */
 struct shatomic_charge {
-	const struct cred *cred;
+	struct shatomic_account *account;
 	u64 bytes;
 };
 
@@ -53,9 +59,17 @@ struct shatomic_charge {
 	((u64)INT_MAX / sizeof(void *) << PAGE_SHIFT)
 
 void shatomic_limits_init(void);
-int shatomic_charge_region(struct shatomic_charge *charge, u64 bytes,
+struct shatomic_account *shatomic_account_get(void);
+void shatomic_account_share(struct shatomic_account *account);
+void shatomic_account_put(struct shatomic_account *account);
+int shatomic_charge_region(struct shatomic_charge *charge,
+			   struct shatomic_account *account, u64 bytes,
 			   u32 *limit);
-void shatomic_uncharge_region(struct shatomic_charge *charge);
+void shatomic_move_charge(struct shatomic_charge *charge,
+			  struct shatomic_account *account);
+void shatomic_end_charge(struct shatomic_charge *charge, u64 left,
+			 bool is_users);
+void shatomic_shrink_charge(struct shatomic_charge *charge, u64 left);
 int shatomic_charge_batch(struct shatomic_region *region, kuid_t user,
 			  u32 *limit);
 void shatomic_uncharge_batch(struct shatomic_region *region, kuid_t user);
@@ -66,13 +80,14 @@ u32 shatomic_slice_rows(void);
 u32 shatomic_parallelism(u32 asked);
 void shatomic_limits_info(struct shatomic_ioc_info *info);
 
-/* memory.c: the private tmpfs mount and the pages of a region. */
+/* memory.c: the pages of regions, and what remains of them. */
 
 /**
  * struct shatomic_pages - The pages that a region holds
  * @extents: One for each 1 << @extent_shift bytes of the region: what to add to
  *	an offset there for its address.
- * @extent_shift: PAGE_SHIFT, or PMD_SHIFT when all are huge.
+ * @extent_shift: PAGE_SHIFT, or PMD_SHIFT when all are huge but for a tail of
+ *	small ones in one stretch.
  * @count: How many pages of PAGE_SIZE, from the first on, are held.
  * @huge_bytes: How many bytes of them lie in huge pages.
  */
@@ -83,67 +98,132 @@ struct shatomic_pages {
 	u64 huge_bytes;
 };
 
-int shatomic_memory_init(void);
-void shatomic_memory_exit(void);
-struct file *shatomic_memory_file(const char *name, u64 size);
-int shatomic_pages_hold(struct shatomic_pages *pages, struct file *file,
-			u64 size);
-void shatomic_pages_drop(struct shatomic_pages *pages);
+/**
+ * struct shatomic_remains - What is left of a region that has ended
+ * @node: Its place among all that remain.
+ * @pages: The pages; extents of those that are free are 0.
+ * @charge: What it is charged for.
+ * @is_users: Whether what remains is charged to a user, too.
+ */
+struct shatomic_remains {
+	struct list_head node;
+	struct shatomic_pages pages;
+	struct shatomic_charge charge;
+	bool is_users;
+};
+
+int shatomic_pages_fill(struct shatomic_pages *pages,
+			struct address_space *mapping, u64 size);
+void shatomic_pages_drop(struct shatomic_remains *ended);
 struct page *shatomic_page_at(const struct shatomic_pages *pages,
 			      unsigned long index);
+bool shatomic_remains_drop(void);
+int shatomic_memory_init(void);
+void shatomic_memory_exit(void);
 
-/* region.c: regions and the operations of their files. */
+/* region.c: regions, from their creation to their end. */
 
 /**
- * struct shatomic_region - A region; lives as long as any file on its inode
- * @not_falloc: Zero. shmem takes what i_private points to for its record of a
- *	hole being punched, which begins with a wait queue, a first and a last
- *	page: with these, for none.
- * @files: How many files there are; one more while it is being created. Under
- *	the inode's i_lock.
+ * struct shatomic_region - A region; its inode's i_private
  * @size: Size in bytes.
  * @create_flags: enum shatomic_create_flags
- * @charge: What it is charged for.
  * @pages: Its memory.
  * @batches: How many batches are in flight on it.
- * @name: Its name, "" when it has none; immutable.
- * @published: Whether it has been given its name; names.c has the lock.
- * @ipc_ns: Inode number of the IPC namespace where it is found by its name
- *	now, 0 when it is nowhere; written by names.c, under its lock.
- * @inode: Its inode.
  * @counters: What has run on it.
+ * @inode: Its inode.
  * @node: In shatomic_regions.
- * @path: Keeps the inode while @free_work is under way.
- * @free_work: Frees a region created with SHATOMIC_CREATE_ASYNC_FREE.
+ * @cpu: Where it was created.
+ * @lock: Of what follows, up to @charge; see holders.c.
+ * @holds: How many opened files and names keep it, 0 when it has ended.
+ * @shared: Whether a user who did not pay for it has had it open.
+ * @name: Its name, all zero while it has none.
+ * @holders: Users who have it open, and @payer.
+ * @payer: Who pays for it.
+ * @charge: What it is charged for.
+ * @remains: Room for what is left when it has ended.
+ * @ended: Whether it has, and all but this structure is gone.
+ * @path: Keeps the inode while @close_work is under way.
+ * @close_work: Ends a region that a file kept to the last.
+ * @end_work: Ends a region that its name kept to the last.
  */
 struct shatomic_region {
-	unsigned long not_falloc[3];
-	unsigned int files;
 	u64 size;
 	u32 create_flags;
-	struct shatomic_charge charge;
 	struct shatomic_pages pages;
 	atomic_t batches;
-	char name[SHATOMIC_NAME_SIZE];
-	bool published;
-	unsigned int ipc_ns;
-	struct inode *inode;
 	struct shatomic_counters __percpu *counters;
+	struct inode *inode;
 	struct list_head node;
+	int cpu;
+	spinlock_t lock; /* of who keeps it, and of its name */
+	unsigned int holds;
+	bool shared;
+	char name[SHATOMIC_NAME_SIZE];
+	struct list_head holders;
+	struct shatomic_holder *payer;
+	struct shatomic_charge charge;
+	struct shatomic_remains *remains;
+	bool ended;
 	struct path path;
-	struct work_struct free_work;
+	struct work_struct close_work;
+	struct work_struct end_work;
 };
 
 int shatomic_region_init(void);
 void shatomic_region_exit(void);
 struct file *shatomic_region_create(const struct shatomic_ioc_create *create,
-				    u32 *limit);
-struct file *shatomic_region_open(struct file *file, unsigned int flags);
-struct shatomic_region *shatomic_region_of(struct file *file);
+				    struct file *directory,
+				    struct vfsmount *mount, u32 *limit);
+void shatomic_region_close(struct shatomic_region *region,
+			   const struct path *path);
+void shatomic_region_end_later(struct shatomic_region *region);
+void shatomic_region_evict(struct shatomic_region *region);
+void shatomic_region_free(struct shatomic_region *region);
 void shatomic_region_as_memory(struct file *file,
 			       struct shatomic_memory *memory);
 int shatomic_region_info(struct file *file,
 			 struct shatomic_ioc_region_info *info);
+
+/* holders.c: who keeps a region, and who of them pays for it. */
+struct shatomic_holder *shatomic_holders_init(struct shatomic_region *region,
+					      u32 *limit);
+void shatomic_holders_exit(struct shatomic_region *region);
+struct shatomic_holder *shatomic_hold_file(struct shatomic_region *region);
+bool shatomic_release_file(struct shatomic_region *region,
+			   struct shatomic_holder *holder);
+int shatomic_hold_name(struct shatomic_region *region, const char *name);
+bool shatomic_release_name(struct shatomic_region *region);
+void shatomic_rename(struct shatomic_region *region, const char *name);
+void shatomic_copy_name(struct shatomic_region *region, u8 *name);
+
+/* filesystem.c: where regions are files. */
+int shatomic_fs_init(void);
+void shatomic_fs_exit(void);
+struct vfsmount *shatomic_fs_mount_own(struct file *device);
+void shatomic_fs_unmount_own(struct file *device);
+int shatomic_fs_check(struct file *directory);
+struct inode *shatomic_fs_new_inode(struct vfsmount *mount,
+				    struct file *directory, umode_t mode,
+				    struct shatomic_region *region);
+struct file *shatomic_fs_open_new(struct inode *inode, struct vfsmount *mount);
+
+/* file.c: the files of regions. */
+extern const struct file_operations shatomic_region_fops;
+
+int shatomic_region_map(const struct shatomic_region *region,
+			struct vm_area_struct *vma);
+
+/**
+ * shatomic_region_of() - The region that a file is of
+ * @file: Any file.
+ *
+ * Return: The region, NULL when the file is not that of a region.
+ */
+static inline struct shatomic_region *shatomic_region_of(struct file *file)
+{
+	return file->f_op == &shatomic_region_fops ?
+		       file_inode(file)->i_private : NULL;
+}
 
 /* stats.c: what has run, counted by each CPU. */
 
@@ -210,22 +290,11 @@ static inline void shatomic_count_rows(const struct file *file,
 void shatomic_debugfs_init(void);
 void shatomic_debugfs_exit(void);
 
-/* names.c: named regions. */
-int shatomic_name_check(const u8 *name);
-int shatomic_name_check_free(const char *name);
-int shatomic_name_add(struct file *file);
-void shatomic_name_drop(struct file *file);
-bool shatomic_name_is_owned(struct file *file);
-struct file *shatomic_name_open(const char *name, unsigned int flags);
-int shatomic_name_unlink(const char *name);
-int shatomic_name_list(struct shatomic_ioc_list *list);
-void shatomic_names_exit(void);
-
 /* dmabuf.c: regions as DMA buffers, where the kernel has such. */
 #ifdef CONFIG_DMA_SHARED_BUFFER
-struct file *shatomic_dmabuf(struct file *file);
+struct file *shatomic_dmabuf(struct file *file, u32 *limit);
 #else
-static inline struct file *shatomic_dmabuf(struct file *file)
+static inline struct file *shatomic_dmabuf(struct file *file, u32 *limit)
 {
 	return ERR_PTR(-EOPNOTSUPP);
 }

@@ -63,6 +63,7 @@ int shatomic_stats_alloc(struct shatomic_region *region)
 void shatomic_stats_free(struct shatomic_region *region)
 {
 	free_percpu(region->counters);
+	region->counters = NULL;
 }
 
 /**
@@ -120,7 +121,7 @@ void shatomic_stats_add_up(const struct shatomic_region *region,
 void shatomic_stats_retire(struct shatomic_region *region)
 {
 	mutex_lock(&shatomic_regions_lock);
-	list_del(&region->node);
+	list_del_init(&region->node);
 	shatomic_stats_add_up(region, &retired);
 	mutex_unlock(&shatomic_regions_lock);
 }

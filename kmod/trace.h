@@ -35,18 +35,16 @@ TRACE_EVENT(shatomic_region_create,
 		__field(u64, bytes)
 		__field(u64, huge_bytes)
 		__field(u32, flags)
-		__array(char, name, SHATOMIC_NAME_SIZE)
 	),
 	TP_fast_assign(
 		__entry->inode = region->inode->i_ino;
 		__entry->bytes = region->size;
 		__entry->huge_bytes = region->pages.huge_bytes;
 		__entry->flags = region->create_flags;
-		memcpy(__entry->name, region->name, SHATOMIC_NAME_SIZE);
 	),
-	TP_printk("inode=%llu bytes=%llu huge_bytes=%llu flags=0x%x name=%s",
+	TP_printk("inode=%llu bytes=%llu huge_bytes=%llu flags=0x%x",
 		  __entry->inode, __entry->bytes, __entry->huge_bytes,
-		  __entry->flags, __entry->name)
+		  __entry->flags)
 );
 
 TRACE_EVENT(shatomic_region_free,

@@ -81,7 +81,7 @@ struct shatomic_region {
  * @unlink: Remove a name.
  * @list: Tell all names.
  * @get_info: Fill in what each backend knows in its way: huge_bytes, pinned,
- *	mode and owner.
+ *	mode, owner, and the name where that may have changed.
  * @get_stats: Fill in what has run on the region.
  * @run_batch: Run a batch; its [out] fields have been reset and its peers
  *	checked.
@@ -114,6 +114,9 @@ extern const struct shatomic_backend_ops shatomic_device_ops;
 extern const struct shatomic_backend_ops shatomic_memfd_ops;
 
 /* device.c */
+
+/* A descriptor of the device, or a negative errno value after shatomic_fail(). */
+int shatomic_device_open(void);
 
 /*
  * 0, or a negative errno value: -ENOENT when there is no device, for which it
@@ -154,6 +157,40 @@ int shatomic_device_export_dmabuf(const struct shatomic_region *region,
  */
 int shatomic_fail(int err, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* directory.c */
+
+/* Where it is, or is to be. */
+const char *shatomic_directory_path(void);
+
+/*
+ * A descriptor of it to create a region by that will be called @name; -EEXIST
+ * when that is taken.
+ */
+int shatomic_directory_open(const char *name);
+
+/* Keep a sentence for a region that could not be created there; returns -@err. */
+int shatomic_directory_fail_create(int err);
+
+/* Give @region, which was created there, its name. */
+int shatomic_directory_publish(int region, const char *name);
+
+/* Take a name back. It keeps no sentence. */
+void shatomic_directory_withdraw(const char *name);
+
+int shatomic_directory_open_region(const char *name, bool writable, int *fd);
+int shatomic_directory_unlink(const char *name);
+int shatomic_directory_list(struct shatomic_listed **entries, size_t *count);
+
+/* list.c */
+
+/* Make an entry of a file in a directory; false when it is no region. */
+typedef bool shatomic_list_fill(int directory, const char *file,
+				struct shatomic_listed *entry);
+
+/* All entries of the directory @fd, sorted by name. It closes @fd. */
+int shatomic_list_directory(int fd, shatomic_list_fill *fill,
+			    struct shatomic_listed **entries, size_t *count);
 
 /* name.c */
 

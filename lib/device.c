@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * The device backend: regions and batches of the kernel module.
+ * The device backend: regions and batches of the kernel module. Named regions
+ * are files, see directory.c.
  */
 #include "backend.h"
 
@@ -32,8 +33,7 @@ static int fail_device(int err)
 	return shatomic_fail(err, DEVICE ": %s", strerror(err));
 }
 
-/* Returns a descriptor of the device. */
-static int open_device(void)
+int shatomic_device_open(void)
 {
 	int fd = open(DEVICE, O_RDWR | O_CLOEXEC);
 
@@ -50,28 +50,14 @@ int shatomic_device_probe(void)
 	return 0;
 }
 
-/* One command on the device, and close it; returns a positive errno value. */
-static int device_ioctl(int device, unsigned long command, void *arg)
-{
-	int err = ioctl(device, command, arg) ? errno : 0;
-
-	close(device);
-	return err;
-}
-
-static int fail_taken(const char *name)
-{
-	return shatomic_fail(EEXIST, "the name '%s' is taken", name);
-}
-
 static int fail_create(int err, const struct shatomic_create_options *options,
 		       const struct shatomic_ioc_create *arg)
 {
 	unsigned long long size = options->size;
 	char text[SHATOMIC_LIMIT_TEXT_SIZE];
 
-	if (err == EEXIST)
-		return fail_taken(options->name);
+	if (arg->error_field == SHATOMIC_FIELD_DIRECTORY)
+		return shatomic_directory_fail_create(err);
 	if (err == EINVAL && arg->error_field == SHATOMIC_FIELD_REGION_SIZE)
 		return shatomic_fail(err,
 				     "size %llu is more than any region can have",
@@ -88,20 +74,6 @@ static int fail_create(int err, const struct shatomic_create_options *options,
 	}
 	return shatomic_fail(err, DEVICE ": creating a region of %llu bytes: %s",
 			     size, strerror(err));
-}
-
-static int fail_named(int err, const char *name)
-{
-	switch (err) {
-	case ENOENT:
-		return shatomic_fail(err, "no region is named '%s'", name);
-	case EACCES:
-		return shatomic_fail(err, "the mode or owner of '%s' forbids it",
-				     name);
-	default:
-		return shatomic_fail(err, DEVICE ": '%s': %s", name,
-				     strerror(err));
-	}
 }
 
 /* What the kernel knows of the region @fd; a positive errno value. */
@@ -129,6 +101,35 @@ static int attach(struct shatomic_region *region)
 	return shatomic_map_region(region);
 }
 
+/* The command on the device; 0, or a negative errno value and a sentence. */
+static int create_by_device(const struct shatomic_create_options *options,
+			    struct shatomic_ioc_create *arg)
+{
+	int device = shatomic_device_open();
+	int err;
+
+	if (device < 0)
+		return device;
+	err = ioctl(device, SHATOMIC_IOC_CREATE, arg) ? errno : 0;
+	close(device);
+	return err ? fail_create(err, options, arg) : 0;
+}
+
+static int create_named(const struct shatomic_create_options *options,
+			struct shatomic_ioc_create *arg)
+{
+	int directory = shatomic_directory_open(options->name);
+	int err;
+
+	if (directory < 0)
+		return directory;
+	arg->flags |= SHATOMIC_CREATE_IN_DIRECTORY;
+	arg->directory = directory;
+	err = create_by_device(options, arg);
+	close(directory);
+	return err;
+}
+
 static int create(const struct shatomic_create_options *options,
 		  struct shatomic_region *region)
 {
@@ -141,80 +142,40 @@ static int create(const struct shatomic_create_options *options,
 		.fd = -1,
 		.mode = options->mode,
 	};
-	int device, err;
+	int err;
 
-	if (options->name) {
-		arg.flags |= SHATOMIC_CREATE_UNPUBLISHED;
-		memcpy(arg.name, options->name, strlen(options->name));
-	}
-	device = open_device();
-	if (device < 0)
-		return device;
-	err = device_ioctl(device, SHATOMIC_IOC_CREATE, &arg);
+	err = options->name ? create_named(options, &arg) :
+			      create_by_device(options, &arg);
 	if (err)
-		return fail_create(err, options, &arg);
+		return err;
 	region->fd = arg.fd;
-	return attach(region);
+	err = attach(region);
+	/* Which it will have when it has been published. */
+	if (!err && options->name)
+		strcpy(region->name, options->name);
+	return err;
 }
 
 static int publish(struct shatomic_region *region)
 {
-	struct shatomic_ioc_publish arg = { .size = sizeof(arg) };
-	int err = ioctl(region->fd, SHATOMIC_IOC_PUBLISH, &arg) ? errno : 0;
-
-	if (err == EEXIST)
-		return fail_taken(region->name);
-	if (err)
-		return shatomic_fail(err, DEVICE ": naming '%s': %s",
-				     region->name, strerror(err));
-	return 0;
+	return shatomic_directory_publish(region->fd, region->name);
 }
 
 static void discard(struct shatomic_region *region)
 {
-	struct shatomic_ioc_unlink arg = { .size = sizeof(arg) };
-	int device;
-
-	if (!region->published)
-		return;
-	memcpy(arg.name, region->name, sizeof(arg.name));
-	device = open(DEVICE, O_RDWR | O_CLOEXEC);
-	if (device >= 0)
-		device_ioctl(device, SHATOMIC_IOC_UNLINK, &arg);
+	if (region->published)
+		shatomic_directory_withdraw(region->name);
 }
 
 static int open_named(const char *name, unsigned int flags,
 		      struct shatomic_region *region)
 {
-	struct shatomic_ioc_open arg = {
-		.size = sizeof(arg),
-		.flags = flags,
-		.fd = -1,
-	};
-	int device, err;
+	int err;
 
-	memcpy(arg.name, name, strlen(name));
-	device = open_device();
-	if (device < 0)
-		return device;
-	err = device_ioctl(device, SHATOMIC_IOC_OPEN, &arg);
-	if (err)
-		return fail_named(err, name);
-	region->fd = arg.fd;
-	return attach(region);
-}
-
-static int unlink_named(const char *name)
-{
-	struct shatomic_ioc_unlink arg = { .size = sizeof(arg) };
-	int device, err;
-
-	memcpy(arg.name, name, strlen(name));
-	device = open_device();
-	if (device < 0)
-		return device;
-	err = device_ioctl(device, SHATOMIC_IOC_UNLINK, &arg);
-	return err ? fail_named(err, name) : 0;
+	err = shatomic_directory_open_region(name,
+					     !(flags & SHATOMIC_OPEN_READ_ONLY),
+					     &region->fd);
+	return err ? err : attach(region);
 }
 
 static int import(struct shatomic_region *region)
@@ -223,86 +184,6 @@ static int import(struct shatomic_region *region)
 
 	/* No failure yet: it may be one of the other backend. */
 	return region_info(region->fd, &info) ? -EBADF : attach(region);
-}
-
-static int fail_list(size_t count)
-{
-	return shatomic_fail(ENOMEM, "no memory for %zu list entries", count);
-}
-
-/* Regions may come while room is made for them, so ask until they fit. */
-static int read_list(int device, struct shatomic_list_entry **entries,
-		     size_t *count)
-{
-	struct shatomic_ioc_list arg = {
-		.size = sizeof(arg),
-		.entry_size = sizeof(**entries),
-	};
-	struct shatomic_list_entry *larger;
-	int err;
-
-	for (;;) {
-		arg.entries = (uintptr_t)*entries;
-		if (ioctl(device, SHATOMIC_IOC_LIST, &arg)) {
-			err = errno;
-			return shatomic_fail(err, DEVICE ": listing: %s",
-					     strerror(err));
-		}
-		if (arg.count <= arg.capacity)
-			break;
-		larger = reallocarray(*entries, arg.count, sizeof(*larger));
-		if (!larger)
-			return fail_list(arg.count);
-		*entries = larger;
-		arg.capacity = arg.count;
-	}
-	*count = arg.count;
-	return 0;
-}
-
-/* From what may grow with the kernel to what programs were compiled with. */
-static int convert_list(const struct shatomic_list_entry *found, size_t count,
-			struct shatomic_listed **entries)
-{
-	struct shatomic_listed *made = NULL;
-	size_t i;
-
-	if (count) {
-		made = calloc(count, sizeof(*made));
-		if (!made)
-			return fail_list(count);
-	}
-	for (i = 0; i < count; i++) {
-		made[i] = (struct shatomic_listed){
-			.size = found[i].region_size,
-			.huge_bytes = found[i].huge_bytes,
-			.mode = found[i].mode,
-			.uid = found[i].uid,
-			.gid = found[i].gid,
-		};
-		memcpy(made[i].name, found[i].name, SHATOMIC_NAME_SIZE);
-	}
-	*entries = made;
-	return 0;
-}
-
-static int list(struct shatomic_listed **entries, size_t *count)
-{
-	struct shatomic_list_entry *found = NULL;
-	size_t found_count = 0;
-	int device, err;
-
-	device = open_device();
-	if (device < 0)
-		return device;
-	err = read_list(device, &found, &found_count);
-	close(device);
-	if (!err)
-		err = convert_list(found, found_count, entries);
-	if (!err)
-		*count = found_count;
-	free(found);
-	return err;
 }
 
 static int get_info(const struct shatomic_region *region,
@@ -320,6 +201,7 @@ static int get_info(const struct shatomic_region *region,
 	info->mode = arg.mode;
 	info->uid = arg.uid;
 	info->gid = arg.gid;
+	memcpy(info->name, arg.name, sizeof(info->name));
 	return 0;
 }
 
@@ -352,10 +234,17 @@ int shatomic_device_export_dmabuf(const struct shatomic_region *region,
 				  int *fd)
 {
 	struct shatomic_ioc_export_dmabuf arg = { .size = sizeof(arg) };
+	char text[SHATOMIC_LIMIT_TEXT_SIZE];
 	int err;
 
 	if (ioctl(region->fd, SHATOMIC_IOC_EXPORT_DMABUF, &arg)) {
 		err = errno;
+		if ((err == EPERM || err == ENOMEM) && arg.limit) {
+			shatomic_limit_text(arg.limit, text);
+			return shatomic_fail(err,
+					     "a DMA buffer is refused by a limit: %s",
+					     text);
+		}
 		return shatomic_fail(err, "making a DMA buffer: %s",
 				     err == EOPNOTSUPP || err == ENOTTY ?
 				     "this kernel has none of regions" :
@@ -462,8 +351,8 @@ const struct shatomic_backend_ops shatomic_device_ops = {
 	.discard = discard,
 	.open = open_named,
 	.import = import,
-	.unlink = unlink_named,
-	.list = list,
+	.unlink = shatomic_directory_unlink,
+	.list = shatomic_directory_list,
 	.get_info = get_info,
 	.get_stats = get_stats,
 	.run_batch = run_batch,

@@ -351,6 +351,8 @@ static int get_info(const struct shatomic_region *region,
 	info->pinned = region->pinned_by == getpid();
 	/* The mode of a memfd lets nobody in: there is no name to open. */
 	info->mode = region->name[0] ? stat.st_mode & 0777 : 0;
+	if (!stat.st_nlink)
+		info->name[0] = '\0';
 	info->uid = stat.st_uid;
 	info->gid = stat.st_gid;
 	return 0;

@@ -7,12 +7,10 @@
  */
 #include "backend.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -151,13 +149,6 @@ int shatomic_shm_unlink(const char *name)
 	return fail_with_path(err, path, name);
 }
 
-static int compare_entries(const void *a, const void *b)
-{
-	const struct shatomic_listed *left = a, *right = b;
-
-	return strcmp(left->name, right->name);
-}
-
 /*
  * Make @entry of a file in the directory; false when it is not a region.
  * huge_bytes stays 0: it takes a mapping to see them.
@@ -182,56 +173,18 @@ static bool fill_entry(int directory, const char *file,
 	return true;
 }
 
-/* Append what the directory holds; what came so far is the caller's to free. */
-static int read_entries(DIR *directory, struct shatomic_listed **entries,
-			size_t *count)
-{
-	struct dirent *dirent;
-	size_t room = 0;
-
-	while ((dirent = readdir(directory))) {
-		if (*count == room) {
-			struct shatomic_listed *larger;
-
-			room = room ? 2 * room : 16;
-			larger = reallocarray(*entries, room, sizeof(*larger));
-			if (!larger)
-				return shatomic_fail(ENOMEM,
-						     "no memory for %zu list entries",
-						     room);
-			*entries = larger;
-		}
-		if (fill_entry(dirfd(directory), dirent->d_name,
-			       &(*entries)[*count]))
-			(*count)++;
-	}
-	return 0;
-}
-
 int shatomic_shm_list(struct shatomic_listed **entries, size_t *count)
 {
-	struct shatomic_listed *found = NULL;
-	size_t found_count = 0;
-	DIR *directory;
+	int fd = open(DIRECTORY, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int err;
 
-	directory = opendir(DIRECTORY);
-	if (!directory && errno != ENOENT) {
-		err = errno;
+	if (fd >= 0)
+		return shatomic_list_directory(fd, fill_entry, entries, count);
+	err = errno;
+	if (err != ENOENT)
 		return shatomic_fail(err, DIRECTORY ": %s", strerror(err));
-	}
-	if (directory) {
-		err = read_entries(directory, &found, &found_count);
-		closedir(directory);
-		if (err) {
-			free(found);
-			return err;
-		}
-	}
-	if (found_count)
-		qsort(found, found_count, sizeof(*found), compare_entries);
-	*entries = found;
-	*count = found_count;
+	*entries = NULL;
+	*count = 0;
 	return 0;
 }
 

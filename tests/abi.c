@@ -10,6 +10,7 @@
 #pragma GCC diagnostic pop
 
 #include "harness.h"
+#include "names.h"
 
 #include <stddef.h>
 #include <sys/file.h>
@@ -31,27 +32,18 @@ PLACE_IS(shatomic_ioc_info, op_widths, 64);
 PLACE_IS(shatomic_ioc_info, max_batches, 192);
 PLACE_IS(shatomic_ioc_info, batches, 204);
 PLACE_IS(shatomic_ioc_info, user_regions, 212);
-SIZE_IS(shatomic_ioc_create, 96);
+SIZE_IS(shatomic_ioc_create, 40);
 PLACE_IS(shatomic_ioc_create, region_size, 8);
 PLACE_IS(shatomic_ioc_create, fd, 16);
 PLACE_IS(shatomic_ioc_create, limit, 24);
-PLACE_IS(shatomic_ioc_create, name, 32);
-SIZE_IS(shatomic_ioc_open, 80);
-PLACE_IS(shatomic_ioc_open, fd, 8);
-PLACE_IS(shatomic_ioc_open, name, 16);
-SIZE_IS(shatomic_ioc_unlink, 80);
-PLACE_IS(shatomic_ioc_unlink, name, 16);
-SIZE_IS(shatomic_list_entry, 96);
-PLACE_IS(shatomic_list_entry, name, 32);
-SIZE_IS(shatomic_ioc_list, 32);
-PLACE_IS(shatomic_ioc_list, entries, 24);
+PLACE_IS(shatomic_ioc_create, directory, 32);
 SIZE_IS(shatomic_ioc_region_info, 112);
 PLACE_IS(shatomic_ioc_region_info, create_flags, 24);
 PLACE_IS(shatomic_ioc_region_info, name, 48);
 SIZE_IS(shatomic_ioc_batch, 168);
-SIZE_IS(shatomic_ioc_publish, 16);
-SIZE_IS(shatomic_ioc_export_dmabuf, 16);
+SIZE_IS(shatomic_ioc_export_dmabuf, 24);
 PLACE_IS(shatomic_ioc_export_dmabuf, fd, 8);
+PLACE_IS(shatomic_ioc_export_dmabuf, limit, 16);
 PLACE_IS(shatomic_ioc_batch, rows, 24);
 PLACE_IS(shatomic_ioc_batch, offsets, 48);
 PLACE_IS(shatomic_ioc_batch, peers, 88);
@@ -74,7 +66,7 @@ FIXTURE(abi)
 {
 	int device;
 	int region;
-	int unpublished; /* one to publish, or -1 */
+	int names;
 };
 
 static int create_region(int device, uint64_t size)
@@ -91,13 +83,13 @@ FIXTURE_SETUP(abi)
 	ASSERT_LE(0, self->device);
 	self->region = create_region(self->device, 4096);
 	ASSERT_LE(0, self->region);
-	self->unpublished = -1;
+	self->names = new_names();
+	ASSERT_LE(0, self->names);
 }
 
 FIXTURE_TEARDOWN(abi)
 {
-	if (self->unpublished >= 0)
-		close(self->unpublished);
+	close(self->names);
 	close(self->region);
 	close(self->device);
 }
@@ -107,12 +99,8 @@ union arguments {
 	uint32_t size;
 	struct shatomic_ioc_info info;
 	struct shatomic_ioc_create create;
-	struct shatomic_ioc_open open;
-	struct shatomic_ioc_unlink unlink;
-	struct shatomic_ioc_list list;
 	struct shatomic_ioc_region_info region_info;
 	struct shatomic_ioc_batch batch;
-	struct shatomic_ioc_publish publish;
 	struct shatomic_ioc_stats stats;
 	struct shatomic_ioc_export_dmabuf export_dmabuf;
 	unsigned char bytes[SHATOMIC_MAX_ARGS_SIZE + 1];
@@ -136,84 +124,33 @@ static const struct command commands[] = {
 	{ "INFO", SHATOMIC_IOC_INFO, sizeof(struct shatomic_ioc_info), 8,
 	  false, 0 },
 	{ "CREATE", SHATOMIC_IOC_CREATE, sizeof(struct shatomic_ioc_create),
-	  END_OF(shatomic_ioc_create, mode), false, 0 },
-	{ "OPEN", SHATOMIC_IOC_OPEN, sizeof(struct shatomic_ioc_open),
-	  sizeof(struct shatomic_ioc_open), false, 0 },
-	{ "UNLINK", SHATOMIC_IOC_UNLINK, sizeof(struct shatomic_ioc_unlink),
-	  sizeof(struct shatomic_ioc_unlink), false,
-	  offsetof(struct shatomic_ioc_unlink, reserved) },
-	{ "LIST", SHATOMIC_IOC_LIST, sizeof(struct shatomic_ioc_list),
-	  sizeof(struct shatomic_ioc_list), false,
-	  offsetof(struct shatomic_ioc_list, reserved) },
+	  END_OF(shatomic_ioc_create, mode), false,
+	  offsetof(struct shatomic_ioc_create, reserved) },
 	{ "REGION_INFO", SHATOMIC_IOC_REGION_INFO,
 	  sizeof(struct shatomic_ioc_region_info), 8, true,
 	  offsetof(struct shatomic_ioc_region_info, reserved) },
 	{ "BATCH", SHATOMIC_IOC_BATCH, sizeof(struct shatomic_ioc_batch),
 	  END_OF(shatomic_ioc_batch, offsets), true,
 	  offsetof(struct shatomic_ioc_batch, reserved) },
-	{ "PUBLISH", SHATOMIC_IOC_PUBLISH, sizeof(struct shatomic_ioc_publish),
-	  sizeof(struct shatomic_ioc_publish), true,
-	  offsetof(struct shatomic_ioc_publish, reserved) },
 	{ "STATS", SHATOMIC_IOC_STATS, sizeof(struct shatomic_ioc_stats), 8,
 	  true, offsetof(struct shatomic_ioc_stats, reserved) },
 	{ "EXPORT_DMABUF", SHATOMIC_IOC_EXPORT_DMABUF,
 	  sizeof(struct shatomic_ioc_export_dmabuf),
-	  sizeof(struct shatomic_ioc_export_dmabuf), true, 0 },
+	  END_OF(shatomic_ioc_export_dmabuf, error_field), true,
+	  offsetof(struct shatomic_ioc_export_dmabuf, reserved) },
 };
 
-static void remove_name(FIXTURE_DATA(abi) *self)
+/* Make @args those of a call that succeeds. */
+static void good_arguments(const struct command *command, union arguments *args)
 {
-	struct shatomic_ioc_unlink unlink = { .size = sizeof(unlink),
-					      .name = "abi-test" };
-
-	ioctl(self->device, SHATOMIC_IOC_UNLINK, &unlink);
-}
-
-static int create_unpublished(int device)
-{
-	struct shatomic_ioc_create create = {
-		.size = sizeof(create), .region_size = 8, .mode = 0600,
-		.flags = SHATOMIC_CREATE_UNPUBLISHED, .name = "abi-test",
-	};
-
-	return ioctl(device, SHATOMIC_IOC_CREATE, &create) ? -errno : create.fd;
-}
-
-static int publish(int fd)
-{
-	struct shatomic_ioc_publish publish = { .size = sizeof(publish) };
-
-	return ioctl(fd, SHATOMIC_IOC_PUBLISH, &publish) ? -errno : 0;
-}
-
-/* Make @args those of a call that succeeds; a name is made where one must be. */
-static void good_arguments(FIXTURE_DATA(abi) *self,
-			   const struct command *command, union arguments *args)
-{
-	struct shatomic_ioc_create create = { .size = sizeof(create),
-					      .region_size = 8, .mode = 0600,
-					      .name = "abi-test" };
-
 	memset(args, 0, sizeof(*args));
 	args->size = command->size;
 	switch (command->number) {
 	case SHATOMIC_IOC_CREATE:
 		args->create.region_size = 4096;
 		break;
-	case SHATOMIC_IOC_OPEN:
-	case SHATOMIC_IOC_UNLINK:
-		strcpy((char *)args->open.name, "abi-test");
-		if (!ioctl(self->device, SHATOMIC_IOC_CREATE, &create))
-			close(create.fd);
-		break;
 	case SHATOMIC_IOC_BATCH:
 		args->batch.width = 8;
-		break;
-	case SHATOMIC_IOC_PUBLISH:
-		remove_name(self);
-		if (self->unpublished >= 0)
-			close(self->unpublished);
-		self->unpublished = create_unpublished(self->device);
 		break;
 	}
 }
@@ -224,8 +161,6 @@ static int call(FIXTURE_DATA(abi) *self, const struct command *command,
 	union arguments *out = args;
 	int fd = command->on_region ? self->region : self->device;
 
-	if (command->number == SHATOMIC_IOC_PUBLISH && self->unpublished >= 0)
-		fd = self->unpublished;
 	if (ioctl(fd, command->number, args)) {
 		/* Not every kernel has DMA buffers, which is no bad flag. */
 		if (command->number == SHATOMIC_IOC_EXPORT_DMABUF &&
@@ -238,8 +173,6 @@ static int call(FIXTURE_DATA(abi) *self, const struct command *command,
 		close(out->export_dmabuf.fd);
 	if (command->number == SHATOMIC_IOC_CREATE)
 		close(out->create.fd);
-	if (command->number == SHATOMIC_IOC_OPEN)
-		close(out->open.fd);
 	return 0;
 }
 
@@ -252,32 +185,32 @@ TEST_F(abi, structures_are_extensible)
 		const struct command *command = &commands[i];
 
 		TH_LOG("%s", command->what);
-		good_arguments(self, command, &args);
+		good_arguments(command, &args);
 		EXPECT_EQ(0, call(self, command, &args));
 		EXPECT_EQ(command->size, args.size);
 
-		good_arguments(self, command, &args);
+		good_arguments(command, &args);
 		args.size = command->min_size;
 		EXPECT_EQ(0, call(self, command, &args));
 
-		good_arguments(self, command, &args);
+		good_arguments(command, &args);
 		args.size = command->min_size - 1;
 		EXPECT_EQ(-EINVAL, call(self, command, &args));
 		args.size = 0;
 		EXPECT_EQ(-EINVAL, call(self, command, &args));
 
-		good_arguments(self, command, &args);
+		good_arguments(command, &args);
 		args.size = command->size + 8;
 		EXPECT_EQ(0, call(self, command, &args));
 
-		good_arguments(self, command, &args);
+		good_arguments(command, &args);
 		args.size = command->size + 8;
 		args.bytes[command->size] = 1;
 		EXPECT_EQ(-E2BIG, call(self, command, &args));
 		args.bytes[command->size] = 0;
 		args.bytes[command->size + 7] = 1;
 		EXPECT_EQ(-E2BIG, call(self, command, &args));
-		good_arguments(self, command, &args);
+		good_arguments(command, &args);
 		args.size = SHATOMIC_MAX_ARGS_SIZE;
 		EXPECT_EQ(0, call(self, command, &args));
 		args.size = SHATOMIC_MAX_ARGS_SIZE + 1;
@@ -285,7 +218,6 @@ TEST_F(abi, structures_are_extensible)
 		args.size = UINT32_MAX;
 		EXPECT_EQ(-E2BIG, call(self, command, &args));
 	}
-	remove_name(self);
 }
 
 /* What is beyond the size that the caller gave is not written to. */
@@ -297,7 +229,7 @@ TEST_F(abi, short_structures_are_not_overrun)
 	for (i = 0; i < COUNT_OF(commands); i++) {
 		const struct command *command = &commands[i];
 
-		good_arguments(self, command, &args);
+		good_arguments(command, &args);
 		args.size = command->min_size;
 		memset(args.bytes + command->min_size, 0xa5,
 		       sizeof(args) - command->min_size);
@@ -308,7 +240,6 @@ TEST_F(abi, short_structures_are_not_overrun)
 				TH_LOG("%s byte %u", command->what, at);
 			}
 	}
-	remove_name(self);
 }
 
 TEST_F(abi, unknown_flags_and_reserved_fields)
@@ -319,7 +250,7 @@ TEST_F(abi, unknown_flags_and_reserved_fields)
 	for (i = 0; i < COUNT_OF(commands); i++) {
 		const struct command *command = &commands[i];
 
-		good_arguments(self, command, &args);
+		good_arguments(command, &args);
 		args.info.flags = 1U << 31;
 		EXPECT_EQ(-EOPNOTSUPP, call(self, command, &args))
 		{
@@ -327,14 +258,13 @@ TEST_F(abi, unknown_flags_and_reserved_fields)
 		}
 		if (!command->reserved)
 			continue;
-		good_arguments(self, command, &args);
+		good_arguments(command, &args);
 		args.bytes[command->reserved] = 1;
 		EXPECT_EQ(-EINVAL, call(self, command, &args))
 		{
 			TH_LOG("%s", command->what);
 		}
 	}
-	remove_name(self);
 }
 
 TEST_F(abi, bad_pointers)
@@ -377,30 +307,23 @@ TEST_F(abi, unknown_commands)
 	EXPECT_EQ(ENOTTY, errno);
 }
 
+/* Whether the descriptor of a directory is one, tests/names.c looks at. */
 TEST_F(abi, create_is_checked_by_field)
 {
-	static const struct {
+	const uint32_t named = SHATOMIC_CREATE_IN_DIRECTORY;
+	const struct {
 		uint64_t region_size;
+		uint32_t flags;
 		uint32_t mode;
-		char name[SHATOMIC_NAME_SIZE];
-		int err;
+		int directory;
 		uint32_t field;
 	} cases[] = {
-		{ 0, 0, "", EINVAL, SHATOMIC_FIELD_REGION_SIZE },
-		{ UINT64_MAX, 0, "", EINVAL, SHATOMIC_FIELD_REGION_SIZE },
-		{ 8, 0600, "", EINVAL, SHATOMIC_FIELD_MODE },
-		{ 8, 01000, "abi-test", EINVAL, SHATOMIC_FIELD_MODE },
-		{ 8, 0600, ".abi", EINVAL, SHATOMIC_FIELD_NAME },
-		{ 8, 0600, "a/b", EINVAL, SHATOMIC_FIELD_NAME },
-		{ 8, 0600, "a b", EINVAL, SHATOMIC_FIELD_NAME },
-		{ 8, 0600, "a\x7f", EINVAL, SHATOMIC_FIELD_NAME },
-		{ 8, 0600, "a\x80", EINVAL, SHATOMIC_FIELD_NAME },
-		{ 8, 0600, "a\0b", EINVAL, SHATOMIC_FIELD_NAME },
-		{ 8, 0600, "\0b", EINVAL, SHATOMIC_FIELD_NAME },
-		/* 64 bytes leave no room for the NUL. */
-		{ 8, 0600,
-		  "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
-		  EINVAL, SHATOMIC_FIELD_NAME },
+		{ 0, 0, 0, 0, SHATOMIC_FIELD_REGION_SIZE },
+		{ UINT64_MAX, 0, 0, 0, SHATOMIC_FIELD_REGION_SIZE },
+		{ 8, 0, 0600, 0, SHATOMIC_FIELD_MODE },
+		{ 8, named, 01000, self->names, SHATOMIC_FIELD_MODE },
+		{ 8, named, UINT32_MAX, self->names, SHATOMIC_FIELD_MODE },
+		{ 8, 0, 0, self->names, SHATOMIC_FIELD_DIRECTORY },
 	};
 	struct shatomic_ioc_create create;
 	unsigned int i;
@@ -409,11 +332,11 @@ TEST_F(abi, create_is_checked_by_field)
 		create = (struct shatomic_ioc_create){
 			.size = sizeof(create), .fd = -7,
 			.region_size = cases[i].region_size,
-			.mode = cases[i].mode,
+			.flags = cases[i].flags, .mode = cases[i].mode,
+			.directory = cases[i].directory,
 		};
-		memcpy(create.name, cases[i].name, sizeof(create.name));
 		EXPECT_EQ(-1, ioctl(self->device, SHATOMIC_IOC_CREATE, &create));
-		EXPECT_EQ(cases[i].err, errno)
+		EXPECT_EQ(EINVAL, errno)
 		{
 			TH_LOG("case %u", i);
 		}
@@ -422,41 +345,6 @@ TEST_F(abi, create_is_checked_by_field)
 			TH_LOG("case %u", i);
 		}
 		EXPECT_EQ(-7, create.fd);
-	}
-}
-
-/* The rules are those of CREATE. */
-TEST_F(abi, names_are_checked_by_open_and_unlink)
-{
-	static const char names[][SHATOMIC_NAME_SIZE] = {
-		"", ".abi", "a/b", "a b", "a\n", "\x1f", "a\x7f", "a\x80",
-		"a\0b",
-		"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
-	};
-	struct shatomic_ioc_unlink unlink;
-	struct shatomic_ioc_open open;
-	unsigned int i;
-
-	for (i = 0; i < COUNT_OF(names); i++) {
-		open = (struct shatomic_ioc_open){ .size = sizeof(open),
-						   .fd = -7 };
-		memcpy(open.name, names[i], sizeof(open.name));
-		EXPECT_EQ(-1, ioctl(self->device, SHATOMIC_IOC_OPEN, &open));
-		EXPECT_EQ(EINVAL, errno)
-		{
-			TH_LOG("case %u", i);
-		}
-		EXPECT_EQ(SHATOMIC_FIELD_NAME, open.error_field);
-		EXPECT_EQ(-7, open.fd);
-
-		unlink = (struct shatomic_ioc_unlink){ .size = sizeof(unlink) };
-		memcpy(unlink.name, names[i], sizeof(unlink.name));
-		EXPECT_EQ(-1, ioctl(self->device, SHATOMIC_IOC_UNLINK, &unlink));
-		EXPECT_EQ(EINVAL, errno)
-		{
-			TH_LOG("case %u", i);
-		}
-		EXPECT_EQ(SHATOMIC_FIELD_NAME, unlink.error_field);
 	}
 }
 
@@ -479,92 +367,6 @@ static void expect_nothing_made(struct __test_metadata *_metadata,
 	ASSERT_EQ(0, ioctl(self->device, SHATOMIC_IOC_INFO, &info));
 	EXPECT_EQ(regions, info.regions);
 	EXPECT_EQ(regions * 4096, info.pinned_bytes);
-}
-
-TEST_F(abi, a_name_that_is_taken_leaves_nothing)
-{
-	struct shatomic_ioc_create create;
-	union arguments args;
-	int descriptor;
-
-	good_arguments(self, &commands[2], &args);
-	descriptor = next_descriptor(self->device);
-	create = (struct shatomic_ioc_create){ .size = sizeof(create),
-					       .region_size = 8, .mode = 0600,
-					       .name = "abi-test" };
-	EXPECT_EQ(-1, ioctl(self->device, SHATOMIC_IOC_CREATE, &create));
-	EXPECT_EQ(EEXIST, errno);
-	EXPECT_EQ(-1, create.fd);
-	expect_nothing_made(_metadata, self, descriptor, 2);
-	remove_name(self);
-	expect_nothing_made(_metadata, self, descriptor, 1);
-}
-
-static int open_by_name(int device, unsigned int flags)
-{
-	struct shatomic_ioc_open open = { .size = sizeof(open), .flags = flags,
-					  .name = "abi-test" };
-
-	return ioctl(device, SHATOMIC_IOC_OPEN, &open) ? -errno : open.fd;
-}
-
-/* Nobody sees a region before it is published. */
-TEST_F(abi, a_region_is_published_once)
-{
-	struct shatomic_ioc_list list = { .size = sizeof(list) };
-	int fd, again;
-
-	fd = create_unpublished(self->device);
-	ASSERT_LE(0, fd);
-	EXPECT_EQ(-ENOENT, open_by_name(self->device, 0));
-	ASSERT_EQ(0, ioctl(self->device, SHATOMIC_IOC_LIST, &list));
-	EXPECT_EQ(0, list.count);
-
-	EXPECT_EQ(0, publish(fd));
-	again = open_by_name(self->device, SHATOMIC_OPEN_READ_ONLY);
-	EXPECT_LE(0, again);
-	ASSERT_EQ(0, ioctl(self->device, SHATOMIC_IOC_LIST, &list));
-	EXPECT_EQ(1, list.count);
-	EXPECT_EQ(-EALREADY, publish(fd));
-	EXPECT_EQ(-EACCES, publish(again));
-	EXPECT_EQ(-EEXIST, create_unpublished(self->device));
-
-	remove_name(self);
-	EXPECT_EQ(-EALREADY, publish(fd));
-	EXPECT_EQ(-ENOENT, open_by_name(self->device, 0));
-	EXPECT_EQ(-EINVAL, publish(self->region));
-	close(again);
-	close(fd);
-}
-
-TEST_F(abi, a_name_that_was_taken_meanwhile)
-{
-	int first, second;
-
-	first = create_unpublished(self->device);
-	second = create_unpublished(self->device);
-	ASSERT_LE(0, first);
-	ASSERT_LE(0, second);
-	EXPECT_EQ(0, publish(second));
-	EXPECT_EQ(-EEXIST, publish(first));
-	remove_name(self);
-	EXPECT_EQ(0, publish(first));
-	remove_name(self);
-	close(first);
-	close(second);
-	expect_nothing_made(_metadata, self, next_descriptor(self->device), 1);
-}
-
-TEST_F(abi, what_has_no_name_is_not_published)
-{
-	struct shatomic_ioc_create create = {
-		.size = sizeof(create), .region_size = 8,
-		.flags = SHATOMIC_CREATE_UNPUBLISHED,
-	};
-
-	EXPECT_EQ(-1, ioctl(self->device, SHATOMIC_IOC_CREATE, &create));
-	EXPECT_EQ(EINVAL, errno);
-	EXPECT_EQ(SHATOMIC_FIELD_FLAGS, create.error_field);
 }
 
 /* Big mappings are put where huge pages can be mapped as such. */
@@ -621,93 +423,59 @@ TEST_F(abi, a_region_is_never_executed)
 /* A name keeps the region, and nothing of the file that it was made with. */
 TEST_F(abi, a_name_does_not_keep_the_creators_lock)
 {
-	struct shatomic_ioc_create create = { .size = sizeof(create),
-					      .region_size = 8, .mode = 0600,
-					      .name = "abi-test" };
-	struct shatomic_ioc_open open = { .size = sizeof(open),
-					  .name = "abi-test" };
+	int creator = create_named(self->device, self->names, "lock", 8, 0,
+				   0600);
+	int other = open_named(self->names, "lock", O_RDWR);
 
-	ASSERT_EQ(0, ioctl(self->device, SHATOMIC_IOC_CREATE, &create));
-	ASSERT_EQ(0, ioctl(self->device, SHATOMIC_IOC_OPEN, &open));
-	ASSERT_EQ(0, flock(create.fd, LOCK_EX));
-	EXPECT_EQ(-1, flock(open.fd, LOCK_EX | LOCK_NB));
-	close(create.fd);
-	EXPECT_EQ(0, flock(open.fd, LOCK_EX | LOCK_NB));
-	close(open.fd);
-	remove_name(self);
+	ASSERT_LE(0, creator);
+	ASSERT_LE(0, other);
+	ASSERT_EQ(0, flock(creator, LOCK_EX));
+	EXPECT_EQ(-1, flock(other, LOCK_EX | LOCK_NB));
+	close(creator);
+	EXPECT_EQ(0, flock(other, LOCK_EX | LOCK_NB));
+	close(other);
 }
 
 /* Who holds a lease makes others wait who open the file. */
 TEST_F(abi, a_region_takes_no_lease)
 {
-	struct shatomic_ioc_create create = { .size = sizeof(create),
-					      .region_size = 8, .mode = 0600,
-					      .name = "abi-test" };
-	struct shatomic_ioc_open open = { .size = sizeof(open),
-					  .flags = SHATOMIC_OPEN_READ_ONLY,
-					  .name = "abi-test" };
+	int creator = create_named(self->device, self->names, "lease", 8, 0,
+				   0600);
+	int reader = open_named(self->names, "lease", O_RDONLY);
 
-	ASSERT_EQ(0, ioctl(self->device, SHATOMIC_IOC_CREATE, &create));
-	ASSERT_EQ(0, ioctl(self->device, SHATOMIC_IOC_OPEN, &open));
-	close(create.fd);
-	EXPECT_EQ(-1, fcntl(open.fd, F_SETLEASE, F_RDLCK));
+	ASSERT_LE(0, creator);
+	ASSERT_LE(0, reader);
+	close(creator);
+	EXPECT_EQ(-1, fcntl(reader, F_SETLEASE, F_RDLCK));
 	EXPECT_EQ(EINVAL, errno);
-	close(open.fd);
-	remove_name(self);
+	close(reader);
 }
 
 /* A caller who can't be told the descriptor does not have it. */
 TEST_F(abi, an_answer_that_cannot_be_written_leaves_nothing)
 {
-	const size_t size = sizeof(union arguments);
-	union arguments *args = mmap(NULL, size, PROT_READ | PROT_WRITE,
-				     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	struct shatomic_ioc_open open = { .size = sizeof(open),
-					  .name = "abi-test" };
+	struct shatomic_ioc_create create = { .size = sizeof(create),
+					      .region_size = 8 };
+	void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	int descriptor = next_descriptor(self->device);
 
-	ASSERT_NE(MAP_FAILED, args);
-	args->create = (struct shatomic_ioc_create){
-		.size = sizeof(args->create), .region_size = 8, .mode = 0600,
-		.name = "abi-test",
-	};
-	ASSERT_EQ(0, mprotect(args, size, PROT_READ));
-	EXPECT_EQ(-1, ioctl(self->device, SHATOMIC_IOC_CREATE, args));
+	ASSERT_NE(MAP_FAILED, page);
+	memcpy(page, &create, sizeof(create));
+	ASSERT_EQ(0, mprotect(page, 4096, PROT_READ));
+	EXPECT_EQ(-1, ioctl(self->device, SHATOMIC_IOC_CREATE, page));
 	EXPECT_EQ(EFAULT, errno);
 	expect_nothing_made(_metadata, self, descriptor, 1);
-	EXPECT_EQ(-1, ioctl(self->device, SHATOMIC_IOC_OPEN, &open));
-	EXPECT_EQ(ENOENT, errno);
 
-	ASSERT_EQ(0, mprotect(args, size, PROT_READ | PROT_WRITE));
-	good_arguments(self, &commands[2], args);
-	ASSERT_EQ(0, mprotect(args, size, PROT_READ));
-	EXPECT_EQ(-1, ioctl(self->device, SHATOMIC_IOC_OPEN, args));
+	ASSERT_EQ(0, mprotect(page, 4096, PROT_READ | PROT_WRITE));
+	create.flags = SHATOMIC_CREATE_IN_DIRECTORY;
+	create.directory = self->names;
+	memcpy(page, &create, sizeof(create));
+	ASSERT_EQ(0, mprotect(page, 4096, PROT_READ));
+	EXPECT_EQ(-1, ioctl(self->device, SHATOMIC_IOC_CREATE, page));
 	EXPECT_EQ(EFAULT, errno);
-	expect_nothing_made(_metadata, self, descriptor, 2);
-
-	/* And the name that was to go is still there. */
-	ASSERT_EQ(0, mprotect(args, size, PROT_READ | PROT_WRITE));
-	good_arguments(self, &commands[3], args);
-	ASSERT_EQ(0, mprotect(args, size, PROT_READ));
-	EXPECT_EQ(-1, ioctl(self->device, SHATOMIC_IOC_UNLINK, args));
-	EXPECT_EQ(EFAULT, errno);
-	EXPECT_EQ(0, ioctl(self->device, SHATOMIC_IOC_OPEN, &open));
-	close(open.fd);
-	remove_name(self);
-	munmap(args, size);
-}
-
-TEST_F(abi, the_longest_name)
-{
-	struct shatomic_ioc_create create = { .size = sizeof(create),
-					      .region_size = 8, .mode = 0600 };
-	struct shatomic_ioc_unlink unlink = { .size = sizeof(unlink) };
-
-	memset(create.name, '~', SHATOMIC_NAME_SIZE - 1);
-	memcpy(unlink.name, create.name, sizeof(unlink.name));
-	ASSERT_EQ(0, ioctl(self->device, SHATOMIC_IOC_CREATE, &create));
-	close(create.fd);
-	EXPECT_EQ(0, ioctl(self->device, SHATOMIC_IOC_UNLINK, &unlink));
+	expect_nothing_made(_metadata, self, descriptor, 1);
+	munmap(page, 4096);
 }
 
 TEST_F(abi, descriptors_are_close_on_exec)
@@ -741,111 +509,6 @@ TEST_F(abi, info_is_sane)
 		/* 16 bytes are the machine's to have or not. */
 		EXPECT_EQ(op < SHATOMIC_OP_COUNT ? 0xff : 0,
 			  info.op_widths[op] & 0x7fff);
-}
-
-TEST_F(abi, list_counts_and_cuts)
-{
-	struct shatomic_list_entry entries[2];
-	struct shatomic_ioc_list list = { .size = sizeof(list) };
-	union arguments args;
-	uint64_t long_entries[2][16];
-
-	good_arguments(self, &commands[2], &args);
-	ASSERT_EQ(0, ioctl(self->device, SHATOMIC_IOC_LIST, &list));
-	EXPECT_EQ(1, list.count);
-
-	memset(entries, 0xa5, sizeof(entries));
-	list.capacity = 2;
-	list.entry_size = sizeof(entries[0]);
-	list.entries = (uintptr_t)entries;
-	ASSERT_EQ(0, ioctl(self->device, SHATOMIC_IOC_LIST, &list));
-	EXPECT_EQ(1, list.count);
-	EXPECT_STREQ("abi-test", (char *)entries[0].name);
-	EXPECT_EQ(8, entries[0].region_size);
-	EXPECT_EQ(0, entries[0].reserved);
-	EXPECT_EQ(0xa5, entries[1].name[0]);
-
-	/* A caller whose entries are longer than the kernel's. */
-	memset(long_entries, 0xa5, sizeof(long_entries));
-	list.entry_size = sizeof(long_entries[0]);
-	list.entries = (uintptr_t)long_entries;
-	ASSERT_EQ(0, ioctl(self->device, SHATOMIC_IOC_LIST, &list));
-	EXPECT_EQ(8, long_entries[0][0]);
-	EXPECT_EQ(0, long_entries[0][12]);
-	EXPECT_EQ(0, long_entries[0][15]);
-
-	list.capacity = 1;
-	list.entry_size = SHATOMIC_MAX_LIST_ENTRY_SIZE;
-	list.entries = (uintptr_t)&args;
-	memset(&args, 0xa5, sizeof(args));
-	ASSERT_EQ(0, ioctl(self->device, SHATOMIC_IOC_LIST, &list));
-	EXPECT_EQ(0, args.bytes[SHATOMIC_MAX_LIST_ENTRY_SIZE - 1]);
-	EXPECT_EQ(0xa5, args.bytes[SHATOMIC_MAX_LIST_ENTRY_SIZE]);
-	list.entry_size = SHATOMIC_MAX_LIST_ENTRY_SIZE + 1;
-	EXPECT_EQ(-1, ioctl(self->device, SHATOMIC_IOC_LIST, &list));
-	EXPECT_EQ(EINVAL, errno);
-
-	list.entry_size = sizeof(long_entries[0]);
-	list.entries = 8;
-	EXPECT_EQ(-1, ioctl(self->device, SHATOMIC_IOC_LIST, &list));
-	EXPECT_EQ(EFAULT, errno);
-	remove_name(self);
-}
-
-/* Until killed: a name that comes and goes, before that of remove_name(). */
-static void make_and_remove_name(int device)
-{
-	struct shatomic_ioc_create create = { .size = sizeof(create),
-					      .region_size = 8, .mode = 0600,
-					      .name = "abi-another" };
-	struct shatomic_ioc_unlink unlink = { .size = sizeof(unlink),
-					      .name = "abi-another" };
-
-	for (;;) {
-		if (!ioctl(device, SHATOMIC_IOC_CREATE, &create))
-			close(create.fd);
-		ioctl(device, SHATOMIC_IOC_UNLINK, &unlink);
-	}
-}
-
-/* As many are listed as are counted, and so the one that is always there. */
-TEST_F_TIMEOUT(abi, list_is_of_one_moment, 300)
-{
-	struct shatomic_ioc_unlink unlink = { .size = sizeof(unlink),
-					      .name = "abi-another" };
-	struct shatomic_list_entry entries[2];
-	struct shatomic_ioc_list list = {
-		.size = sizeof(list), .capacity = 2,
-		.entry_size = sizeof(entries[0]),
-		.entries = (uintptr_t)entries,
-	};
-	unsigned int i, seen[3] = { 0 };
-	union arguments args;
-	pid_t child;
-
-	good_arguments(self, &commands[2], &args);
-	child = fork();
-	ASSERT_LE(0, child);
-	if (!child)
-		make_and_remove_name(self->device);
-
-	for (i = 0; i < 5000 || !seen[1] || !seen[2]; i++) {
-		memset(entries, 0, sizeof(entries));
-		if (ioctl(self->device, SHATOMIC_IOC_LIST, &list) ||
-		    list.count < 1 || list.count > 2 ||
-		    strcmp((char *)entries[list.count - 1].name, "abi-test"))
-			break;
-		seen[list.count]++;
-	}
-	EXPECT_LE(5000, i)
-	{
-		TH_LOG("of %u: %s, %s", list.count, (char *)entries[0].name,
-		       (char *)entries[1].name);
-	}
-	kill(child, SIGKILL);
-	waitpid(child, NULL, 0);
-	ioctl(self->device, SHATOMIC_IOC_UNLINK, &unlink);
-	remove_name(self);
 }
 
 TEST_F(abi, batch_tells_bad_columns)

@@ -8,6 +8,7 @@
 needs shatomic
 
 device=/dev/shatomic
+directory=/run/shatomic
 sysctl=/proc/sys/kernel/io_uring_disabled
 without_uring=${0%/*}/without-uring
 [ -x "$without_uring" ] || without_uring=${0%/*}/../build/tests/without-uring
@@ -79,6 +80,32 @@ device_is() {
 	return "$device_status"
 }
 
+# named_in DIRECTORY: with that in the environment.
+named_in() {
+	SHATOMIC_DIRECTORY=$1 shatomic doctor --backend device
+}
+
+# directory_is MODE GROUP COMMAND...: for the time of the command.
+directory_is() {
+	chmod "$1" "$directory" && chgrp "$2" "$directory" || return
+	shift 2
+	directory_status=0
+	"$@" || directory_status=$?
+	chgrp 0 "$directory"
+	chmod 1777 "$directory"
+	return "$directory_status"
+}
+
+# remounted OPTION COMMAND...: the same.
+remounted() {
+	mount -o "remount,$1" "$directory" || return
+	shift
+	directory_status=0
+	"$@" || directory_status=$?
+	mount -o remount,rw "$directory"
+	return "$directory_status"
+}
+
 nobodys_doctor() {
 	as_nobody "'$tap_dir/shatomic' doctor --backend device"
 }
@@ -133,6 +160,13 @@ if [ -c "$device" ]; then
 	check "the module" says module ok loaded shatomic doctor --backend device
 	check "its device" says device ok "mode 0600, of root:root" shatomic doctor --backend device
 	check "its ABI" says abi ok "27 operations" shatomic doctor --backend device
+	check "its filesystem" says names ok "/run/shatomic, mode 1777, of root:root" shatomic doctor --backend device
+	check "a directory of another" says names no "no filesystem of type shatomic is mounted at /tmp" named_in /tmp
+	check "and what to do about it" says names no "remedy: .*mount -t shatomic" named_in /tmp
+	check "one that is read-only" remounted ro says names no "read-only" shatomic doctor --backend device
+	check "one for others" directory_is 1770 shatomic says names no "nobody may not" nobodys_doctor
+	check "the group is what helps there" directory_is 1770 shatomic says names no "remedy: .*usermod -aG shatomic nobody" nobodys_doctor
+	check "or a group" directory_is 1755 root says names no "remedy: .*chgrp shatomic /run/shatomic" nobodys_doctor
 	check "its regions" says "device region" ok "2M, pinned" shatomic doctor --backend device
 	check "a region too large" says "device region" no "max_pinned_bytes" shatomic doctor --backend device --size 64G
 	check "no permission" says permission no "nobody may not" nobodys_doctor

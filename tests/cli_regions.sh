@@ -14,6 +14,28 @@ listed() {
 	shatomic ls | awk -v name="$name" '$1 == name { found = 1 } END { exit !found }'
 }
 
+# In a filesystem of its own, the library finds this name and no other.
+elsewhere() {
+	mkdir "$tap_dir/names" && mount -t shatomic shatomic "$tap_dir/names" || return
+	(
+		export SHATOMIC_DIRECTORY="$tap_dir/names"
+		shatomic create "$other" && [ "$(shatomic ls | wc -l)" -eq 2 ] &&
+			test -f "$tap_dir/names/$other" && shatomic rm "$other"
+	)
+	elsewhere_status=$?
+	umount "$tap_dir/names"
+	return "$elsewhere_status"
+}
+
+# A directory that its group alone may look into.
+not_for_us() {
+	chmod 1770 /run/shatomic
+	as_nobody "SHATOMIC_BACKEND=device '$(command -v shatomic)' ls"
+	not_for_us_status=$?
+	chmod 1777 /run/shatomic
+	return "$not_for_us_status"
+}
+
 check "create" shatomic create --size 64K "$name"
 if [ -e /sys/devices/system/node/node0 ]; then
 	check "create on a NUMA node" shatomic create --numa bind:0 "$other"
@@ -35,6 +57,15 @@ if [ "$SHATOMIC_BACKEND" = memfd ]; then
 	check "nothing is made then" refuses "$other" shatomic info "$other"
 	check "info tells of no lock of its own" sh -c "! shatomic info --json '$name' | grep pinned"
 else
+	check "a name is that of a file" test -f "/run/shatomic/$name"
+	check "mv renames it" mv "/run/shatomic/$name" "/run/shatomic/$name-2"
+	check "which ls shows" sh -c "shatomic ls | grep -q '^$name-2 '"
+	check "and back" mv "/run/shatomic/$name-2" "/run/shatomic/$name"
+	check "names may be elsewhere" elsewhere
+	check "where there is no place for them" refuses "no filesystem of type shatomic is mounted at /tmp: mount -t shatomic" \
+		env SHATOMIC_DIRECTORY=/tmp shatomic create "$other"
+	check "nor a directory" refuses "mount -t shatomic" env SHATOMIC_DIRECTORY=/none shatomic ls
+	check "nor one for us" refuses "Permission denied: join the group" not_for_us
 	check "create --pinned" shatomic create --pinned "$other"
 	check "info tells that it is" sh -c "shatomic info --json '$other' | grep -qx '  \"pinned\": true,'"
 	check "remove it" shatomic rm "$other"

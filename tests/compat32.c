@@ -13,6 +13,7 @@
 
 #define ROWS 3000	/* more than one chunk */
 #define REGION_BYTES 8192
+#define NAMES "/run/shatomic"
 #define NAME "compat32"
 
 /*
@@ -24,14 +25,10 @@
 		       sizeof(struct type) == (bytes), #type)
 
 FORM_IS(shatomic_ioc_info, user_regions, 212, 216);
-FORM_IS(shatomic_ioc_create, name, 32, 96);
-FORM_IS(shatomic_ioc_open, name, 16, 80);
-FORM_IS(shatomic_ioc_unlink, name, 16, 80);
-FORM_IS(shatomic_list_entry, name, 32, 96);
-FORM_IS(shatomic_ioc_list, entries, 24, 32);
+FORM_IS(shatomic_ioc_create, reserved, 36, 40);
 FORM_IS(shatomic_ioc_region_info, name, 48, 112);
-FORM_IS(shatomic_ioc_publish, reserved, 12, 16);
 FORM_IS(shatomic_ioc_batch, columns_base, 160, 168);
+FORM_IS(shatomic_ioc_export_dmabuf, reserved, 20, 24);
 FORM_IS(shatomic_uring_batch, reserved, 12, 16);
 
 static long call(long number, long a, long b, long c, long d, long e)
@@ -95,16 +92,6 @@ static void check(_Bool good, const char *what)
 
 static __u64 offsets[ROWS], operands[ROWS], results[ROWS];
 static __u8 statuses[ROWS];
-static struct shatomic_list_entry entries[64];
-
-static void put_name(__u8 *name)
-{
-	static const char text[] = NAME;
-	unsigned int i;
-
-	for (i = 0; i < sizeof(text); i++)
-		name[i] = text[i];
-}
 
 static struct shatomic_ioc_batch new_batch(void)
 {
@@ -155,32 +142,39 @@ static void check_batch(long region, volatile __u64 *words)
 	      words[2] == sum, "an address above 4 GiB leads nowhere");
 }
 
-static void check_names(long device)
+/* By "/proc/self/fd/NN", whose number has two digits at most. */
+static long give_name(long region, long directory)
 {
-	struct shatomic_ioc_open open = { .size = sizeof(open) };
-	struct shatomic_ioc_unlink unlink = { .size = sizeof(unlink) };
-	struct shatomic_ioc_list list = {
-		.size = sizeof(list),
-		.entry_size = sizeof(entries[0]),
-		.capacity = sizeof(entries) / sizeof(entries[0]),
-		.entries = (unsigned long)entries,
-	};
-	_Bool listed = 0;
-	unsigned int i;
+	char path[] = "/proc/self/fd/\0\0";
+	char *at = path + sizeof(path) - 3;
 
-	put_name(open.name);
-	put_name(unlink.name);
-	check(!do_ioctl(device, SHATOMIC_IOC_OPEN, &open) && open.fd > 2,
-	      "it opens by its name");
-	check(!do_ioctl(device, SHATOMIC_IOC_LIST, &list), "names are listed");
-	for (i = 0; i < list.count && i < list.capacity; i++)
-		listed = listed || (entries[i].name[0] == 'c' &&
-				    entries[i].region_size == REGION_BYTES);
-	check(listed, "and it is among them");
-	check(!do_ioctl(device, SHATOMIC_IOC_UNLINK, &unlink),
+	if (region >= 10)
+		*at++ = '0' + region / 10;
+	*at = '0' + region % 10;
+	return call(__NR_linkat, AT_FDCWD, (long)path, directory, (long)NAME,
+		    AT_SYMLINK_FOLLOW);
+}
+
+static long open_by_name(void)
+{
+	return call(__NR_open, (long)NAMES "/" NAME, O_RDWR, 0, 0, 0);
+}
+
+static void check_names(long region, long directory)
+{
+	struct shatomic_ioc_region_info info = { .size = sizeof(info) };
+	long fd;
+
+	check(open_by_name() == -ENOENT, "it is without a name");
+	check(!give_name(region, directory), "it can be given one");
+	fd = open_by_name();
+	check(fd > 2, "it opens by its name");
+	check(!do_ioctl(fd, SHATOMIC_IOC_REGION_INFO, &info) &&
+	      info.region_size == REGION_BYTES && info.mode == 0600 &&
+	      info.name[0] == 'c', "its INFO tells size, mode and name");
+	check(!call(__NR_unlink, (long)NAMES "/" NAME, 0, 0, 0, 0),
 	      "its name can be removed");
-	check(do_ioctl(device, SHATOMIC_IOC_OPEN, &open) == -ENOENT,
-	      "and is gone then");
+	check(open_by_name() == -ENOENT, "and is gone then");
 }
 
 static void run(void)
@@ -189,10 +183,8 @@ static void run(void)
 	struct shatomic_ioc_create create = {
 		.size = sizeof(create),
 		.region_size = REGION_BYTES,
+		.flags = SHATOMIC_CREATE_IN_DIRECTORY,
 		.mode = 0600,
-	};
-	struct shatomic_ioc_region_info region_info = {
-		.size = sizeof(region_info),
 	};
 	long device, words;
 
@@ -202,18 +194,15 @@ static void run(void)
 	      info.abi_version == SHATOMIC_ABI_VERSION &&
 	      info.op_count >= SHATOMIC_OP_COUNT && info.max_region_bytes,
 	      "INFO tells what it offers");
-	put_name(create.name);
+	create.directory = call(__NR_open, (long)NAMES,
+				O_DIRECTORY | O_RDONLY, 0, 0, 0);
 	check(!do_ioctl(device, SHATOMIC_IOC_CREATE, &create) && create.fd > 2,
 	      "a region is created");
-	check(!do_ioctl(create.fd, SHATOMIC_IOC_REGION_INFO, &region_info) &&
-	      region_info.region_size == REGION_BYTES &&
-	      region_info.mode == 0600 && region_info.name[0] == 'c',
-	      "its INFO tells size, mode and name");
 	words = map(create.fd);
 	check((unsigned long)words < -4095UL, "it can be mapped");
 	if ((unsigned long)words < -4095UL)
 		check_batch(create.fd, (volatile __u64 *)words);
-	check_names(device);
+	check_names(create.fd, create.directory);
 }
 
 __attribute__((noreturn, force_align_arg_pointer)) void _start(void);

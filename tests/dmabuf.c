@@ -5,6 +5,7 @@
  * is tests/importer, which root loads.
  */
 #include "device.h"
+#include "names.h"
 #include "importer/importer.h"
 
 #include <linux/dma-buf.h>
@@ -219,7 +220,7 @@ TEST_F(dmabuf, a_driver_keeps_the_region)
 	close(buffer);
 	EXPECT_EQ(self->before.pinned_bytes + MIB,
 		  get_info(self->device).pinned_bytes);
-	EXPECT_EQ(-1, syscall(SYS_delete_module, "shatomic", O_NONBLOCK));
+	EXPECT_TRUE(module_is_used());
 	EXPECT_EQ(42, exchange(self->importer, IMPORTER_BY_VMAP, 800, 43));
 	ASSERT_EQ(0, ioctl(self->importer, IMPORTER_DETACH));
 	EXPECT_EQ(true, all_is_back(self->device, &self->before));
@@ -228,22 +229,19 @@ TEST_F(dmabuf, a_driver_keeps_the_region)
 /* Nor does unlinking a region's name take anything from it. */
 TEST_F(dmabuf, a_name_makes_no_difference)
 {
-	struct shatomic_ioc_create create = {
-		.size = sizeof(create), .region_size = 4096, .mode = 0600,
-		.name = NAME,
-	};
-	struct shatomic_ioc_unlink unlink = { .size = sizeof(unlink),
-					      .name = NAME };
+	int names = new_names();
+	int region = create_named(self->device, names, NAME, 4096, 0, 0600);
 	uint64_t *words;
 	int buffer;
 
-	ASSERT_EQ(0, ioctl(self->device, SHATOMIC_IOC_CREATE, &create));
-	buffer = export(create.fd);
+	ASSERT_LE(0, region);
+	buffer = export(region);
 	ASSERT_LE(0, buffer);
-	words = map(create.fd, 4096);
+	words = map(region, 4096);
 	ASSERT_NE(NULL, words);
-	close(create.fd);
-	ASSERT_EQ(0, ioctl(self->device, SHATOMIC_IOC_UNLINK, &unlink));
+	close(region);
+	ASSERT_EQ(0, remove_name(names, NAME));
+	close(names);
 	ASSERT_EQ(0, ioctl(self->importer, IMPORTER_ATTACH, buffer));
 	close(buffer);
 	words[1] = 5;
@@ -256,21 +254,16 @@ TEST_F(dmabuf, a_name_makes_no_difference)
 
 TEST_F(dmabuf, who_may_only_read_exports_nothing)
 {
-	struct shatomic_ioc_create create = {
-		.size = sizeof(create), .region_size = 4096, .mode = 0600,
-		.name = NAME,
-	};
-	struct shatomic_ioc_open open = { .size = sizeof(open), .name = NAME,
-					  .flags = SHATOMIC_OPEN_READ_ONLY };
-	struct shatomic_ioc_unlink unlink = { .size = sizeof(unlink),
-					      .name = NAME };
+	int names = new_names();
+	int region = create_named(self->device, names, NAME, 4096, 0, 0600);
+	int reader = open_named(names, NAME, O_RDONLY);
 
-	ASSERT_EQ(0, ioctl(self->device, SHATOMIC_IOC_CREATE, &create));
-	ASSERT_EQ(0, ioctl(self->device, SHATOMIC_IOC_OPEN, &open));
-	ASSERT_EQ(0, ioctl(self->device, SHATOMIC_IOC_UNLINK, &unlink));
-	EXPECT_EQ(-EACCES, export(open.fd));
-	close(open.fd);
-	close(create.fd);
+	ASSERT_LE(0, region);
+	ASSERT_LE(0, reader);
+	EXPECT_EQ(-EACCES, export(reader));
+	close(reader);
+	close(region);
+	close(names);
 }
 
 /* Else whoever may only write could read by way of the buffer. */

@@ -4,9 +4,11 @@
  * or badly: nothing. Until then the module stays. Root runs it.
  */
 #include "device.h"
+#include "names.h"
 
 #include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
@@ -14,12 +16,21 @@
 
 DEVICE_FIXTURE(endings)
 
+#define NAME "endings-end"
+
+/* Where a region has its name. */
+enum place {
+	NOWHERE,
+	OURS,		/* which stays */
+	OF_ITS_OWN,	/* an instance that goes with the process */
+	IN_NAMESPACE,	/* one in a mount namespace that does */
+};
+
 /* How a region of a user's ends, who has room for one. */
 static const struct ending {
 	const char *what;
 	uint32_t flags;
-	bool named;
-	bool in_namespace; /* which ends, with the name in it */
+	enum place named;
 	bool mapped;
 	bool killed;
 } endings[] = {
@@ -27,21 +38,23 @@ static const struct ending {
 	{ .what = "closed, freed by a worker",
 	  .flags = SHATOMIC_CREATE_ASYNC_FREE },
 	{ .what = "unmapped", .mapped = true },
-	{ .what = "unlinked", .named = true },
-	{ .what = "unlinked, freed by a worker", .named = true,
+	{ .what = "unlinked", .named = OURS },
+	{ .what = "unlinked, freed by a worker", .named = OURS,
 	  .flags = SHATOMIC_CREATE_ASYNC_FREE },
-	{ .what = "unmapped after it was unlinked", .named = true,
+	{ .what = "unmapped after it was unlinked", .named = OURS,
 	  .mapped = true },
 	{ .what = "killed", .killed = true },
 	{ .what = "killed, freed by a worker", .killed = true, .mapped = true,
 	  .flags = SHATOMIC_CREATE_ASYNC_FREE },
 	{ .what = "unlinked by root, after its owner was killed",
-	  .named = true, .killed = true },
-	{ .what = "killed, and so the end of its namespace", .named = true,
-	  .in_namespace = true, .mapped = true, .killed = true },
-	/* Names of the first namespace, which are gone, may have helped it. */
-	{ .what = "the same, once more", .named = true,
-	  .in_namespace = true, .mapped = true, .killed = true },
+	  .named = OURS, .killed = true },
+	{ .what = "ended with its instance", .named = OF_ITS_OWN },
+	{ .what = "killed, and so the end of its instance",
+	  .named = OF_ITS_OWN, .mapped = true, .killed = true },
+	{ .what = "killed, and so the end of its mount namespace",
+	  .named = IN_NAMESPACE, .mapped = true, .killed = true },
+	{ .what = "the same, freed by a worker", .named = IN_NAMESPACE,
+	  .killed = true, .flags = SHATOMIC_CREATE_ASYNC_FREE },
 };
 
 #define ROOM (4 * MIB)
@@ -66,42 +79,60 @@ static bool has_no_room(int device)
 	       get_info(device).user_regions == 1;
 }
 
-static const struct shatomic_ioc_unlink unlink_ending = {
-	.size = sizeof(unlink_ending), .name = "endings-end",
-};
+/* In a child, as root: where the region is to have its name. */
+static int find_names(int names, enum place place)
+{
+	switch (place) {
+	case OURS:
+		return names;
+	case OF_ITS_OWN:
+		return new_names();
+	case IN_NAMESPACE:
+		if (unshare(CLONE_NEWNS) ||
+		    mount(NULL, "/", "none", MS_REC | MS_PRIVATE, NULL) ||
+		    mount("shatomic", "/tmp", "shatomic", 0, NULL))
+			return -1;
+		return open("/tmp", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	default:
+		return -1;
+	}
+}
+
+static int create_ending(int device, int names, const struct ending *ending)
+{
+	uint32_t limit;
+
+	if (ending->named)
+		return create_named(device, names, NAME, ROOM, ending->flags,
+				    0600);
+	return create(device, ROOM, ending->flags, &limit);
+}
 
 /* In a child: create a region, and end it. */
-static void create_and_end(int device, const struct ending *ending)
+static void create_and_end(int device, int names, const struct ending *ending)
 {
-	struct shatomic_ioc_create create = { .size = sizeof(create),
-					      .region_size = ROOM,
-					      .flags = ending->flags };
-	struct shatomic_ioc_unlink unlink = unlink_ending;
 	void *memory = NULL;
+	int region;
 
-	if (write_text(CGROUP "/cgroup.procs", "0") ||
-	    (ending->in_namespace && unshare(CLONE_NEWIPC)))
+	if (write_text(CGROUP "/cgroup.procs", "0"))
 		_exit(1);
+	names = find_names(names, ending->named);
 	become_nobody();
-	if (ending->named) {
-		memcpy(create.name, unlink.name, sizeof(create.name));
-		create.mode = 0600;
-	}
-	if (ioctl(device, SHATOMIC_IOC_CREATE, &create) || !has_no_room(device))
+	region = create_ending(device, names, ending);
+	if (region < 0 || !has_no_room(device))
 		_exit(2);
 	if (ending->mapped)
-		memory = mmap(NULL, ROOM, PROT_READ, MAP_SHARED, create.fd, 0);
+		memory = mmap(NULL, ROOM, PROT_READ, MAP_SHARED, region, 0);
 	if (memory == MAP_FAILED)
 		_exit(3);
 	if (read_number(CGROUP "/memory.current") < (long long)ROOM)
 		_exit(4);
 	if (ending->killed)
 		raise(SIGKILL);
-	close(create.fd);
+	close(region);
 	if ((ending->mapped || ending->named) && !has_no_room(device))
 		_exit(5);
-	if (ending->named && !ending->in_namespace &&
-	    ioctl(device, SHATOMIC_IOC_UNLINK, &unlink))
+	if (ending->named == OURS && remove_name(names, NAME))
 		_exit(6);
 	if (ending->mapped && !has_no_room(device))
 		_exit(7);
@@ -109,9 +140,9 @@ static void create_and_end(int device, const struct ending *ending)
 }
 
 /* What a name keeps stays charged to who made it. */
-static void expect_charged(struct __test_metadata *_metadata, int device)
+static void expect_charged(struct __test_metadata *_metadata, int device,
+			   int names)
 {
-	struct shatomic_ioc_unlink unlink = unlink_ending;
 	pid_t child = fork();
 
 	if (!child) {
@@ -120,7 +151,7 @@ static void expect_charged(struct __test_metadata *_metadata, int device)
 	}
 	EXPECT_EQ(0, wait_child(child));
 	EXPECT_LE((long long)ROOM, read_number(CGROUP "/memory.current"));
-	EXPECT_EQ(0, ioctl(device, SHATOMIC_IOC_UNLINK, &unlink));
+	EXPECT_EQ(0, remove_name(names, NAME));
 }
 
 /* In a child: whether there is room, which comes last and may take a moment. */
@@ -139,17 +170,18 @@ static void find_room(int device)
 }
 
 static void try_ending(struct __test_metadata *_metadata,
-		       FIXTURE_DATA(endings) *self, const struct ending *ending)
+		       FIXTURE_DATA(endings) *self, int names,
+		       const struct ending *ending)
 {
 	pid_t child;
 
 	ASSERT_EQ(0, mkdir(CGROUP, 0755));
 	child = fork();
 	if (!child)
-		create_and_end(self->device, ending);
+		create_and_end(self->device, names, ending);
 	EXPECT_EQ(ending->killed ? 256 + SIGKILL : 0, wait_child(child));
-	if (ending->named && ending->killed && !ending->in_namespace)
-		expect_charged(_metadata, self->device);
+	if (ending->named == OURS && ending->killed)
+		expect_charged(_metadata, self->device, names);
 	EXPECT_EQ(true, all_is_back(self->device, &self->before));
 
 	child = fork();
@@ -164,12 +196,15 @@ static void try_ending(struct __test_metadata *_metadata,
 /* Locked memory and the cgroup's, however a region ends. */
 TEST_F_TIMEOUT(endings, all_is_given_back, 120)
 {
+	int names = new_names();
 	unsigned int i;
 
+	ASSERT_LE(0, names);
 	for (i = 0; i < COUNT_OF(endings); i++) {
 		TH_LOG("%s", endings[i].what);
-		try_ending(_metadata, self, &endings[i]);
+		try_ending(_metadata, self, names, &endings[i]);
 	}
+	close(names);
 }
 
 /* In the middle, or sooner or later. */
@@ -276,43 +311,39 @@ TEST_F_TIMEOUT(endings, killed_in_mid_batch, 120)
 	EXPECT_EQ(true, all_is_back(self->device, &self->before));
 }
 
-static int unload(void)
-{
-	return syscall(SYS_delete_module, "shatomic", O_NONBLOCK) ? -errno : 0;
-}
-
-/* A module in use refuses to go. */
+/* A module in use refuses to go: by a region, a mapping, a mount, a named region. */
 TEST_F(endings, the_module_stays_while_it_is_used)
 {
-	struct shatomic_ioc_create named = { .size = sizeof(named),
-					     .region_size = 8, .mode = 0600,
-					     .name = "endings-busy" };
-	struct shatomic_ioc_unlink unlink = { .size = sizeof(unlink),
-					      .name = "endings-busy" };
 	uint32_t limit;
 	void *mapping;
-	int fd;
+	int fd, names;
 
 	if (access("/sys/module/shatomic/refcnt", F_OK))
 		SKIP(return, "it is built into the kernel");
 	fd = create(self->device, 4096, 0, &limit);
 	close(self->device);
-	EXPECT_EQ(-EAGAIN, unload());
+	EXPECT_TRUE(module_is_used());
 	mapping = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
 	ASSERT_NE(MAP_FAILED, mapping);
 	close(fd);
-	EXPECT_EQ(-EAGAIN, unload());
+	EXPECT_TRUE(module_is_used());
 
 	self->device = open(DEVICE, O_RDWR);
 	ASSERT_LE(0, self->device);
-	ASSERT_EQ(0, ioctl(self->device, SHATOMIC_IOC_CREATE, &named));
-	close(named.fd);
+	names = new_names();
+	ASSERT_LE(0, names);
 	munmap(mapping, 4096);
 	close(self->device);
-	EXPECT_EQ(-EAGAIN, unload());
+	EXPECT_TRUE(module_is_used());
+	self->device = open(DEVICE, O_RDWR);
+	fd = create_named(self->device, names, NAME, 8, 0, 0600);
+	ASSERT_LE(0, fd);
+	close(self->device);
+	close(names);
+	EXPECT_TRUE(module_is_used());
 	self->device = open(DEVICE, O_RDWR);
 	ASSERT_LE(0, self->device);
-	EXPECT_EQ(0, ioctl(self->device, SHATOMIC_IOC_UNLINK, &unlink));
+	close(fd);
 }
 
 TEST_HARNESS_MAIN

@@ -12,6 +12,7 @@
 
 #include "common.h"
 #include "fault_injection.h"
+#include "names.h"
 
 #include <dirent.h>
 #include <liburing.h>
@@ -87,7 +88,7 @@ FIXTURE(faults)
 	uint64_t *operands;
 	uint64_t *results;
 	uint8_t *ops;
-	char name[SHATOMIC_NAME_SIZE];
+	int names;
 };
 
 /* The number after @key, which begins a line, or the first of all. */
@@ -170,15 +171,34 @@ static bool limit_locked_memory(unsigned long bytes)
 	return drop_ipc_lock() && !setrlimit(RLIMIT_MEMLOCK, &limit);
 }
 
-static unsigned int count_names(int device)
-{
-	struct shatomic_ioc_list list = {
-		.size = sizeof(list),
-		.entry_size = sizeof(struct shatomic_list_entry),
-	};
+/* What getdents64() fills in. */
+struct entry {
+	uint64_t inode;
+	int64_t next;
+	uint16_t size;
+	uint8_t type;
+	char name[];
+};
 
-	ioctl(device, SHATOMIC_IOC_LIST, &list);
-	return list.count;
+/* The entries behind what fills a buffer; that many, less "." and "..". */
+static unsigned int count_entries(const char *buffer, ssize_t length)
+{
+	unsigned int count = 0;
+	ssize_t at;
+
+	for (at = 0; at < length; count++)
+		at += ((const struct entry *)(buffer + at))->size;
+	return count > 2 ? count - 2 : 0;
+}
+
+static unsigned int count_names(int names)
+{
+	int fd = openat(names, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_Alignas(struct entry) char buffer[4096];
+	ssize_t length = syscall(SYS_getdents64, fd, buffer, sizeof(buffer));
+
+	close(fd);
+	return count_entries(buffer, length);
 }
 
 static unsigned int count_descriptors(void)
@@ -201,12 +221,12 @@ static int next_descriptor(void)
 	return fd;
 }
 
-static struct state get_state(int device)
+static struct state get_state(int device, int names)
 {
 	struct state state = { .info.size = sizeof(state.info) };
 
 	ioctl(device, SHATOMIC_IOC_INFO, &state.info);
-	state.names = count_names(device);
+	state.names = count_names(names);
 	state.descriptors = count_descriptors();
 	state.next_descriptor = next_descriptor();
 	state.module_references = read_number("/sys/module/shatomic/refcnt", "");
@@ -268,7 +288,7 @@ static bool is_as_before(FIXTURE_DATA(faults) *self)
 	int i;
 
 	for (i = 0; i < 500; i++) {
-		now = get_state(self->device);
+		now = get_state(self->device, self->names);
 		if (now.info.regions == before->info.regions &&
 		    now.info.user_regions == before->info.user_regions &&
 		    now.info.pinned_bytes == before->info.pinned_bytes &&
@@ -292,31 +312,31 @@ static bool is_as_before(FIXTURE_DATA(faults) *self)
 	return false;
 }
 
-static int create(FIXTURE_DATA(faults) *self, const char *name, uint32_t flags)
+#define NAME "faults"
+#define OTHER_NAME "faults-other"
+
+static int create(FIXTURE_DATA(faults) *self)
 {
 	struct shatomic_ioc_create args = { .size = sizeof(args),
-					    .flags = flags,
 					    .region_size = REGION_SIZE };
 
-	snprintf((char *)args.name, sizeof(args.name), "%s", name);
 	return ioctl(self->device, SHATOMIC_IOC_CREATE, &args) ? -1 : args.fd;
 }
 
-static bool unlink_name(FIXTURE_DATA(faults) *self)
+/* One in the directory, with the name or without. */
+static int create_there(FIXTURE_DATA(faults) *self, bool named)
 {
-	struct shatomic_ioc_unlink args = { .size = sizeof(args) };
-
-	memcpy(args.name, self->name, sizeof(args.name));
-	return !ioctl(self->device, SHATOMIC_IOC_UNLINK, &args);
+	return named ? create_named(self->device, self->names, NAME,
+				    REGION_SIZE, 0, 0600) :
+		       create_nameless(self->device, self->names, REGION_SIZE,
+				       0, 0600);
 }
 
-/* A descriptor of the region of that name, or -1. */
-static int open_name(FIXTURE_DATA(faults) *self)
+/* By root, who needs no path in /proc for it, which has places of its own. */
+static int link_there(FIXTURE_DATA(faults) *self, int region)
 {
-	struct shatomic_ioc_open args = { .size = sizeof(args) };
-
-	memcpy(args.name, self->name, sizeof(args.name));
-	return ioctl(self->device, SHATOMIC_IOC_OPEN, &args) ? -1 : args.fd;
+	return linkat(region, "", self->names, NAME, AT_EMPTY_PATH) ? -errno :
+								      0;
 }
 
 static void *map(int fd, size_t bytes)
@@ -340,9 +360,10 @@ FIXTURE_SETUP(faults)
 	ASSERT_EQ(0, write_text(CGROUP "/cgroup.procs", "0"));
 	self->device = open("/dev/shatomic", O_RDWR);
 	ASSERT_LE(0, self->device);
-	unique_name(self->name, "faults");
-	self->region = create(self, "", 0);
-	self->other = create(self, "", 0);
+	self->names = new_names();
+	ASSERT_LE(0, self->names);
+	self->region = create(self);
+	self->other = create(self);
 	self->words = map(self->region, REGION_SIZE);
 	self->other_memory = map(self->other, REGION_SIZE);
 	self->offsets = map(-1, MAX_ROWS * 8);
@@ -351,7 +372,7 @@ FIXTURE_SETUP(faults)
 	self->ops = map(-1, MAX_ROWS);
 	ASSERT_TRUE(self->words && self->other_memory && self->offsets &&
 		    self->operands && self->results && self->ops);
-	self->before = get_state(self->device);
+	self->before = get_state(self->device, self->names);
 	self->charged_before = charged_bytes();
 }
 
@@ -495,18 +516,24 @@ TEST_F(faults, info)
 	}
 }
 
-/* Try to create a region of @size; whether all is as it should be. */
-static bool try_create(FIXTURE_DATA(faults) *self, const char *name,
-		       uint64_t size, uint32_t flags)
+/* Whether a new region can be given a name, which is removed again. */
+static bool can_be_named(FIXTURE_DATA(faults) *self, int region)
 {
-	struct shatomic_ioc_create args = { .size = sizeof(args),
-					    .flags = flags,
-					    .region_size = size,
-					    .limit = UNTOUCHED };
-	bool published = name[0] && !(flags & SHATOMIC_CREATE_UNPUBLISHED);
-	int ret, again;
+	return !link_there(self, region) && !remove_name(self->names, NAME);
+}
 
-	snprintf((char *)args.name, sizeof(args.name), "%s", name);
+/* Try to create a region of @size; whether all is as it should be. */
+static bool try_create(FIXTURE_DATA(faults) *self, uint64_t size,
+		       uint32_t flags)
+{
+	bool in_directory = flags & SHATOMIC_CREATE_IN_DIRECTORY;
+	struct shatomic_ioc_create args = {
+		.size = sizeof(args), .flags = flags, .region_size = size,
+		.directory = in_directory ? self->names : 0,
+		.limit = UNTOUCHED,
+	};
+	int ret;
+
 	ret = call(self, self->device, SHATOMIC_IOC_CREATE, &args);
 	if (!is_clean(self, ret))
 		return false;
@@ -516,15 +543,9 @@ static bool try_create(FIXTURE_DATA(faults) *self, const char *name,
 		printf("# fault %u: limit %u\n", self->nth, args.limit);
 		return false;
 	}
-	again = name[0] ? open_name(self) : -1;
-	if ((again >= 0) != (published && !ret)) {
-		printf("# fault %u: the name is %s\n", self->nth,
-		       again < 0 ? "lost" : "there");
+	if (!ret && in_directory && !can_be_named(self, args.fd)) {
+		printf("# fault %u: it can't be named\n", self->nth);
 		return false;
-	}
-	if (again >= 0) {
-		close(again);
-		unlink_name(self);
 	}
 	if (!ret)
 		close(args.fd);
@@ -536,24 +557,16 @@ TEST_F(faults, create)
 {
 	ASSERT_TRUE(limit_locked_memory(REGION_SIZE));
 	FOR_EACH_FAULT(self) {
-		ASSERT_TRUE(try_create(self, "", REGION_SIZE, 0));
+		ASSERT_TRUE(try_create(self, REGION_SIZE, 0));
 	}
 }
 
-TEST_F(faults, create_named)
+TEST_F(faults, create_in_directory)
 {
 	ASSERT_TRUE(limit_locked_memory(REGION_SIZE));
 	FOR_EACH_FAULT(self) {
-		ASSERT_TRUE(try_create(self, self->name, REGION_SIZE, 0));
-	}
-}
-
-TEST_F(faults, create_unpublished)
-{
-	ASSERT_TRUE(limit_locked_memory(REGION_SIZE));
-	FOR_EACH_FAULT(self) {
-		ASSERT_TRUE(try_create(self, self->name, REGION_SIZE,
-				       SHATOMIC_CREATE_UNPUBLISHED));
+		ASSERT_TRUE(try_create(self, REGION_SIZE,
+				       SHATOMIC_CREATE_IN_DIRECTORY));
 	}
 }
 
@@ -561,7 +574,7 @@ TEST_F(faults, create_to_be_freed_later)
 {
 	ASSERT_TRUE(limit_locked_memory(REGION_SIZE));
 	FOR_EACH_FAULT(self) {
-		ASSERT_TRUE(try_create(self, "", REGION_SIZE,
+		ASSERT_TRUE(try_create(self, REGION_SIZE,
 				       SHATOMIC_CREATE_ASYNC_FREE));
 	}
 }
@@ -574,7 +587,7 @@ TEST_F(faults, create_huge)
 	/* After a huge page that was not had there are 512 places for small ones. */
 	self->in_pairs = false;
 	FOR_EACH_FAULT(self) {
-		ASSERT_TRUE(try_create(self, "", HUGE_SIZE,
+		ASSERT_TRUE(try_create(self, HUGE_SIZE,
 				       SHATOMIC_CREATE_HUGE));
 	}
 }
@@ -582,16 +595,16 @@ TEST_F(faults, create_huge)
 TEST_F(faults, open)
 {
 	FOR_EACH_FAULT(self) {
-		struct shatomic_ioc_open args = { .size = sizeof(args) };
-		int region = create(self, self->name, 0), ret;
+		int region = create_there(self, true), ret;
 
-		memcpy(args.name, self->name, sizeof(args.name));
-		ret = call(self, self->device, SHATOMIC_IOC_OPEN, &args);
-		ASSERT_TRUE(is_clean(self, ret));
-		if (!ret)
-			EXPECT_EQ(0, close(args.fd));
+		begin_fault(self);
+		ret = open_named(self->names, NAME, O_RDWR);
+		end_fault(self, ret);
+		ASSERT_TRUE(is_clean(self, ret < 0 ? ret : 0));
+		if (ret >= 0)
+			EXPECT_EQ(0, close(ret));
 		EXPECT_EQ(0, close(region));
-		EXPECT_TRUE(unlink_name(self));
+		EXPECT_EQ(0, remove_name(self->names, NAME));
 		ASSERT_TRUE(is_as_before(self));
 	}
 }
@@ -600,13 +613,33 @@ TEST_F(faults, open)
 TEST_F(faults, unlink)
 {
 	FOR_EACH_FAULT(self) {
-		struct shatomic_ioc_unlink args = { .size = sizeof(args) };
-		int region = create(self, self->name, 0), ret;
+		int region = create_there(self, true), ret;
 
-		memcpy(args.name, self->name, sizeof(args.name));
-		ret = call(self, self->device, SHATOMIC_IOC_UNLINK, &args);
+		begin_fault(self);
+		ret = end_fault(self, remove_name(self->names, NAME));
 		ASSERT_TRUE(is_clean(self, ret));
-		EXPECT_EQ(ret != 0, unlink_name(self))
+		EXPECT_EQ(ret ? 0 : -ENOENT, remove_name(self->names, NAME))
+			TH_LOG("fault %u", self->nth);
+		EXPECT_EQ(0, close(region));
+		ASSERT_TRUE(is_as_before(self));
+	}
+}
+
+/* Who is told that it failed still has the old name, and others the new. */
+TEST_F(faults, rename)
+{
+	FOR_EACH_FAULT(self) {
+		int region = create_there(self, true), ret;
+
+		begin_fault(self);
+		ret = renameat(self->names, NAME, self->names, OTHER_NAME) ?
+			      -errno : 0;
+		end_fault(self, ret);
+		ASSERT_TRUE(is_clean(self, ret));
+		EXPECT_EQ(ret ? 0 : -ENOENT, remove_name(self->names, NAME))
+			TH_LOG("fault %u", self->nth);
+		EXPECT_EQ(ret ? -ENOENT : 0,
+			  remove_name(self->names, OTHER_NAME))
 			TH_LOG("fault %u", self->nth);
 		EXPECT_EQ(0, close(region));
 		ASSERT_TRUE(is_as_before(self));
@@ -616,19 +649,23 @@ TEST_F(faults, unlink)
 TEST_F(faults, list)
 {
 	FOR_EACH_FAULT(self) {
-		struct shatomic_list_entry entries[2] = { 0 };
-		struct shatomic_ioc_list args = {
-			.size = sizeof(args), .entry_size = sizeof(entries[0]),
-			.capacity = 2, .entries = (uintptr_t)entries,
-		};
-		int region = create(self, self->name, 0);
-		int ret = call(self, self->device, SHATOMIC_IOC_LIST, &args);
+		_Alignas(struct entry) char buffer[1024];
+		int region = create_there(self, true), directory;
+		ssize_t length;
 
-		ASSERT_TRUE(is_clean(self, ret));
-		if (!ret)
-			EXPECT_STREQ(self->name, (char *)entries[0].name);
+		directory = openat(self->names, ".", O_RDONLY | O_DIRECTORY);
+		begin_fault(self);
+		length = syscall(SYS_getdents64, directory, buffer,
+				 sizeof(buffer));
+		if (length < 0)
+			length = -errno;
+		end_fault(self, length);
+		ASSERT_TRUE(is_clean(self, length < 0 ? length : 0));
+		if (!self->injected)
+			EXPECT_EQ(1, count_entries(buffer, length));
+		EXPECT_EQ(0, close(directory));
 		EXPECT_EQ(0, close(region));
-		EXPECT_TRUE(unlink_name(self));
+		EXPECT_EQ(0, remove_name(self->names, NAME));
 		ASSERT_TRUE(is_as_before(self));
 	}
 }
@@ -647,20 +684,35 @@ TEST_F(faults, region_info)
 }
 
 /* Who is told that it failed can do it again. */
-TEST_F(faults, publish)
+TEST_F(faults, link)
 {
 	FOR_EACH_FAULT(self) {
-		struct shatomic_ioc_publish args = { .size = sizeof(args) };
-		int region = create(self, self->name,
-				    SHATOMIC_CREATE_UNPUBLISHED);
-		int ret = call(self, region, SHATOMIC_IOC_PUBLISH, &args);
+		int region = create_there(self, false), ret;
 
+		begin_fault(self);
+		ret = end_fault(self, link_there(self, region));
 		ASSERT_TRUE(is_clean(self, ret));
-		EXPECT_EQ(self->before.names + !ret, count_names(self->device));
+		EXPECT_EQ(self->before.names + !ret, count_names(self->names));
 		if (ret)
-			EXPECT_EQ(0, ioctl(region, SHATOMIC_IOC_PUBLISH, &args));
-		EXPECT_TRUE(unlink_name(self));
+			EXPECT_EQ(0, link_there(self, region));
+		EXPECT_EQ(0, remove_name(self->names, NAME));
 		EXPECT_EQ(0, close(region));
+		ASSERT_TRUE(is_as_before(self));
+	}
+}
+
+/* A mount of its own, which goes again. */
+TEST_F(faults, mount)
+{
+	FOR_EACH_FAULT(self) {
+		int names, ret;
+
+		begin_fault(self);
+		names = new_names();
+		ret = end_fault(self, names < 0 ? names : 0);
+		ASSERT_TRUE(is_clean(self, ret));
+		if (names >= 0)
+			EXPECT_EQ(0, close(names));
 		ASSERT_TRUE(is_as_before(self));
 	}
 }
@@ -695,7 +747,7 @@ TEST_F(faults, export_dmabuf)
 		struct shatomic_ioc_export_dmabuf args = {
 			.size = sizeof(args),
 		};
-		int region = create(self, "", 0);
+		int region = create(self);
 		int ret = call(self, region, SHATOMIC_IOC_EXPORT_DMABUF, &args);
 
 		ASSERT_TRUE(is_clean(self, ret));
@@ -727,14 +779,14 @@ static bool try_map(FIXTURE_DATA(faults) *self, int fd)
 TEST_F(faults, map)
 {
 	FOR_EACH_FAULT(self) {
-		ASSERT_TRUE(try_map(self, create(self, "", 0)));
+		ASSERT_TRUE(try_map(self, create(self)));
 	}
 }
 
 TEST_F(faults, map_dmabuf)
 {
 	FOR_EACH_FAULT(self) {
-		ASSERT_TRUE(try_map(self, export(create(self, "", 0))));
+		ASSERT_TRUE(try_map(self, export(create(self))));
 	}
 }
 

@@ -131,6 +131,92 @@ TEST_F(limits, regions)
 	close(fd);
 }
 
+/* A DMA buffer's descriptor; or -errno, with the limit that refused it. */
+static int export_limited(int region, uint32_t *limit)
+{
+	struct shatomic_ioc_export_dmabuf args = { .size = sizeof(args) };
+	int ret = ioctl(region, SHATOMIC_IOC_EXPORT_DMABUF, &args) ? -errno :
+								     args.fd;
+
+	*limit = args.limit;
+	return ret;
+}
+
+/* The end of one may be work that the kernel does a little later. */
+static bool export_soon(int region)
+{
+	uint32_t limit;
+	unsigned int i;
+	int fd = -1;
+
+	for (i = 0; i < 500 && fd < 0; i++) {
+		fd = export_limited(region, &limit);
+		if (fd < 0)
+			usleep(10000);
+	}
+	return fd >= 0 && !close(fd);
+}
+
+/* Each is memory that the kernel has for as long as it is there. */
+TEST_F(limits, dma_buffers_count_as_regions)
+{
+	int region, first, second;
+	uint32_t limit;
+
+	ASSERT_EQ(0, set_parameter("max_regions", self->before.regions + 2));
+	region = create(self->device, 1, 0, &limit);
+	ASSERT_LE(0, region);
+	first = export_limited(region, &limit);
+	if (first == -EOPNOTSUPP)
+		SKIP(close(region); return, "this kernel has no DMA buffers");
+	EXPECT_LE(0, first);
+	second = export_limited(region, &limit);
+	EXPECT_EQ(-EPERM, second);
+	EXPECT_EQ(SHATOMIC_LIMIT_REGIONS, limit);
+	EXPECT_EQ(-EPERM, create(self->device, 1, 0, &limit));
+	EXPECT_EQ(SHATOMIC_LIMIT_REGIONS, limit);
+	close(second);
+	close(first);
+	/* What is gone counts no more, soon. */
+	EXPECT_EQ(true, export_soon(region));
+	close(region);
+}
+
+/* In a child: as many as a user may have, of one region. */
+static int export_as_nobody(int device)
+{
+	uint32_t limit;
+	int region, first;
+
+	if (setgid(NOBODY) || setuid(NOBODY))
+		return 1;
+	region = create(device, 1, 0, &limit);
+	if (region < 0)
+		return 2;
+	first = export_limited(region, &limit);
+	if (first == -EOPNOTSUPP)
+		return 0;
+	if (first < 0)
+		return 3;
+	if (export_limited(region, &limit) != -EPERM ||
+	    limit != SHATOMIC_LIMIT_USER_REGIONS)
+		return 4;
+	close(region);
+	close(first);
+	return 0;
+}
+
+TEST_F(limits, dma_buffers_of_a_user)
+{
+	pid_t child;
+
+	ASSERT_EQ(0, set_parameter("max_user_regions", 2));
+	child = fork();
+	if (!child)
+		_exit(export_as_nobody(self->device));
+	EXPECT_EQ(0, wait_child(child));
+}
+
 TEST_F(limits, batch_rows)
 {
 	struct shatomic_ioc_batch batch;

@@ -4,22 +4,25 @@
  * of users, namespaces, and the region's owner and mode. What anybody may do by
  * a descriptor, opened by name or passed over a socket, is tried for each.
  *
- * The memfd backend's names are in /dev/shm, so that what an IPC namespace is
- * for the device, a mount namespace with a /dev/shm of its own is here.
+ * Names are files: of the memfd backend in /dev/shm, of the device in
+ * /run/shatomic. Other names are had by a mount namespace in which both are
+ * mounts of its own.
  */
 #include "common.h"
+#include "names.h"
 
 #include <grp.h>
 #include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
 #define DEVICE "/dev/shatomic"
+#define NAMES "/run/shatomic"
+#define PROTECTED_LINKS "/proc/sys/fs/protected_hardlinks"
 
 /* The users and groups that the box has, where they begin with 0. */
 #define BOX_FIRST 2000
@@ -129,8 +132,8 @@ static const struct actor {
  *	is no such name.
  * @read: The same, read-only.
  * @unlink: The error for unlinking it, where there is the name.
- * @publish: The error for giving another such region, whose descriptor was
- *	passed to him, its name where he is.
+ * @link: The error for giving another such region, whose descriptor was passed to
+ *	him, a name where he is. He must own it, whatever its mode.
  */
 struct row {
 	uid_t owner;
@@ -141,10 +144,12 @@ struct row {
 	int write;
 	int read;
 	int unlink;
-	int publish;
+	int link;
 };
 
 #define NOT EACCES
+#define NO_LINK EPERM
+#define ELSEWHERE EXDEV
 
 static const struct row rows[] = {
 	{ OWNER, 0600, HERE, THE_OWNER, HERE, 0, 0, 0, 0 },
@@ -152,77 +157,71 @@ static const struct row rows[] = {
 	{ OWNER, 0200, HERE, THE_OWNER, HERE, NOT, NOT, 0, 0 },
 	/* The owner is no member of the group. */
 	{ OWNER, 0066, HERE, THE_OWNER, HERE, NOT, NOT, 0, 0 },
-	{ OWNER, 0600, HERE, THE_OTHER, HERE, NOT, NOT, NOT, NOT },
-	{ OWNER, 0644, HERE, THE_OTHER, HERE, NOT, 0, NOT, NOT },
-	{ OWNER, 0666, HERE, THE_OTHER, HERE, 0, 0, NOT, NOT },
-	{ OWNER, 0660, HERE, THE_OTHER, HERE, NOT, NOT, NOT, NOT },
-	{ OWNER, 0662, HERE, THE_OTHER, HERE, NOT, NOT, NOT, NOT },
-	{ OWNER, 0660, HERE, MEMBER, HERE, 0, 0, NOT, NOT },
-	{ OWNER, 0640, HERE, MEMBER, HERE, NOT, 0, NOT, NOT },
-	{ OWNER, 0606, HERE, MEMBER, HERE, NOT, NOT, NOT, NOT },
+	{ OWNER, 0600, HERE, THE_OTHER, HERE, NOT, NOT, NOT, NO_LINK },
+	{ OWNER, 0644, HERE, THE_OTHER, HERE, NOT, 0, NOT, NO_LINK },
+	{ OWNER, 0666, HERE, THE_OTHER, HERE, 0, 0, NOT, NO_LINK },
+	{ OWNER, 0660, HERE, THE_OTHER, HERE, NOT, NOT, NOT, NO_LINK },
+	{ OWNER, 0662, HERE, THE_OTHER, HERE, NOT, NOT, NOT, NO_LINK },
+	{ OWNER, 0660, HERE, MEMBER, HERE, 0, 0, NOT, NO_LINK },
+	{ OWNER, 0640, HERE, MEMBER, HERE, NOT, 0, NOT, NO_LINK },
+	{ OWNER, 0606, HERE, MEMBER, HERE, NOT, NOT, NOT, NO_LINK },
 	{ OWNER, 0600, HERE, SETUID_TO_OWNER, HERE, 0, 0, 0, 0 },
-	{ OWNER, 0600, HERE, SETUID_BY_OWNER, HERE, NOT, NOT, NOT, NOT },
+	{ OWNER, 0600, HERE, SETUID_BY_OWNER, HERE, NOT, NOT, NOT, NO_LINK },
 	{ OWNER, 0600, HERE, ROOT, HERE, 0, 0, 0, 0 },
 	{ OWNER, 0000, HERE, ROOT, HERE, 0, 0, 0, 0 },
 	{ OWNER, 0600, HERE, ROOT_NO_OVERRIDE, HERE, NOT, NOT, 0, 0 },
-	{ OWNER, 0600, HERE, WITH_OVERRIDE, HERE, 0, 0, NOT, NOT },
-	{ OWNER, 0600, HERE, WITH_READ_SEARCH, HERE, NOT, 0, NOT, NOT },
+	/* The directory is his. */
+	{ OWNER, 0600, HERE, ROOT_NO_FOWNER, HERE, 0, 0, 0, NO_LINK },
+	{ OWNER, 0600, HERE, ROOT_NO_CAPS, HERE, NOT, NOT, 0, NO_LINK },
+	{ OWNER, 0600, HERE, WITH_OVERRIDE, HERE, 0, 0, NOT, NO_LINK },
+	{ OWNER, 0600, HERE, WITH_READ_SEARCH, HERE, NOT, 0, NOT, NO_LINK },
 	{ OWNER, 0600, HERE, WITH_FOWNER, HERE, NOT, NOT, 0, 0 },
 
 	/* Without a name, whoever has a descriptor has no more than that. */
 	{ OWNER, 0600, NOWHERE, THE_OWNER, HERE, 0, 0, 0, 0 },
-	{ OWNER, 0600, NOWHERE, THE_OTHER, HERE, NOT, NOT, 0, NOT },
-	{ OWNER, 0600, NOWHERE, MEMBER, HERE, NOT, NOT, 0, NOT },
+	{ OWNER, 0600, NOWHERE, THE_OTHER, HERE, NOT, NOT, 0, NO_LINK },
+	{ OWNER, 0600, NOWHERE, MEMBER, HERE, NOT, NOT, 0, NO_LINK },
 	{ OWNER, 0600, NOWHERE, ROOT, HERE, 0, 0, 0, 0 },
-	{ OWNER, 0600, NOWHERE, BOX_ROOT, BOX, 0, 0, 0, 0 },
-	{ STRANGER, 0600, NOWHERE, BOX_ROOT, BOX, NOT, NOT, 0, NOT },
-	{ OWNER, 0600, NOWHERE, OWN_ROOT, OWN, NOT, NOT, 0, NOT },
+	{ OWNER, 0600, NOWHERE, BOX_ROOT, BOX, 0, 0, 0, ELSEWHERE },
+	{ STRANGER, 0600, NOWHERE, BOX_ROOT, BOX, NOT, NOT, 0, ELSEWHERE },
+	{ OWNER, 0600, NOWHERE, OWN_ROOT, OWN, NOT, NOT, 0, ELSEWHERE },
 
 	/* Names are seen where they are alone; descriptors work anywhere. */
-	{ OWNER, 0600, HERE, THE_OWNER, SECOND, 0, 0, 0, 0 },
-	{ OWNER, 0600, SECOND, THE_OWNER, HERE, 0, 0, 0, 0 },
+	{ OWNER, 0600, HERE, THE_OWNER, SECOND, 0, 0, 0, ELSEWHERE },
+	{ OWNER, 0600, SECOND, THE_OWNER, HERE, 0, 0, 0, ELSEWHERE },
 	{ OWNER, 0600, SECOND, THE_OWNER, SECOND, 0, 0, 0, 0 },
-	{ OWNER, 0600, SECOND, THE_OTHER, SECOND, NOT, NOT, NOT, NOT },
-	{ OWNER, 0644, SECOND, THE_OTHER, HERE, NOT, 0, NOT, NOT },
-	{ OWNER, 0600, SECOND, ROOT, HERE, 0, 0, 0, 0 },
+	{ OWNER, 0600, SECOND, THE_OTHER, SECOND, NOT, NOT, NOT, NO_LINK },
+	{ OWNER, 0644, SECOND, THE_OTHER, HERE, NOT, 0, NOT, ELSEWHERE },
+	{ OWNER, 0600, SECOND, ROOT, HERE, 0, 0, 0, ELSEWHERE },
 	{ OWNER, 0600, SECOND, ROOT, SECOND, 0, 0, 0, 0 },
 
 	/* A container, those in it, and those who come in from outside. */
 	{ OWNER, 0600, BOX, BOX_OWNER, BOX, 0, 0, 0, 0 },
-	{ OWNER, 0600, BOX, BOX_OTHER, BOX, NOT, NOT, NOT, NOT },
-	{ OWNER, 0644, BOX, BOX_OTHER, BOX, NOT, 0, NOT, NOT },
+	{ OWNER, 0600, BOX, BOX_OTHER, BOX, NOT, NOT, NOT, NO_LINK },
+	{ OWNER, 0644, BOX, BOX_OTHER, BOX, NOT, 0, NOT, NO_LINK },
 	{ OWNER, 0600, BOX, BOX_ROOT, BOX, 0, 0, 0, 0 },
 	{ OWNER, 0600, BOX, THE_OWNER, BOX, 0, 0, 0, 0 },
-	{ OWNER, 0600, BOX, THE_OTHER, BOX, NOT, NOT, NOT, NOT },
-	{ OWNER, 0600, BOX, ROOT, BOX, 0, 0, 0, 0 },
-	{ OWNER, 0600, BOX, ROOT, HERE, 0, 0, 0, 0 },
-	{ OWNER, 0666, BOX, THE_OTHER, HERE, 0, 0, NOT, NOT },
+	{ OWNER, 0600, BOX, THE_OTHER, BOX, NOT, NOT, NOT, NO_LINK },
+	/* To name one, he would need a number in the box. */
+	{ OWNER, 0600, BOX, ROOT, BOX, 0, 0, 0, EOVERFLOW },
+	{ OWNER, 0600, BOX, ROOT, HERE, 0, 0, 0, ELSEWHERE },
+	{ OWNER, 0666, BOX, THE_OTHER, HERE, 0, 0, NOT, ELSEWHERE },
 
 	/* Outside, a container's root is root over its own users, no others. */
-	{ OWNER, 0600, HERE, BOX_ROOT, BOX, 0, 0, 0, 0 },
+	{ OWNER, 0600, HERE, BOX_ROOT, BOX, 0, 0, 0, ELSEWHERE },
 	{ OWNER, 0600, HERE, BOX_ROOT, HERE, 0, 0, 0, 0 },
-	{ OWNER, 0600, HERE, BOX_OTHER, HERE, NOT, NOT, NOT, NOT },
-	{ STRANGER, 0600, HERE, BOX_ROOT, BOX, NOT, NOT, NOT, NOT },
-	{ STRANGER, 0600, HERE, BOX_ROOT, HERE, NOT, NOT, NOT, NOT },
-	{ STRANGER, 0644, HERE, BOX_ROOT, HERE, NOT, 0, NOT, NOT },
-	{ STRANGER, 0666, HERE, BOX_ROOT, HERE, 0, 0, NOT, NOT },
-	{ 0, 0600, HERE, BOX_ROOT, BOX, NOT, NOT, NOT, NOT },
-	{ 0, 0600, HERE, BOX_ROOT, HERE, NOT, NOT, NOT, NOT },
+	{ OWNER, 0600, HERE, BOX_OTHER, HERE, NOT, NOT, NOT, NO_LINK },
+	{ STRANGER, 0600, HERE, BOX_ROOT, BOX, NOT, NOT, NOT, ELSEWHERE },
+	{ STRANGER, 0600, HERE, BOX_ROOT, HERE, NOT, NOT, NOT, NO_LINK },
+	{ STRANGER, 0644, HERE, BOX_ROOT, HERE, NOT, 0, NOT, NO_LINK },
+	{ STRANGER, 0666, HERE, BOX_ROOT, HERE, 0, 0, NOT, NO_LINK },
+	{ 0, 0600, HERE, BOX_ROOT, BOX, NOT, NOT, NOT, ELSEWHERE },
+	{ 0, 0600, HERE, BOX_ROOT, HERE, NOT, NOT, NOT, NO_LINK },
 
 	/* Who makes namespaces to be root in gets nothing by that. */
-	{ OWNER, 0600, HERE, OWN_ROOT, OWN, NOT, NOT, NOT, NOT },
-	{ OWNER, 0644, HERE, OWN_ROOT, OWN, NOT, 0, NOT, NOT },
-	{ OTHER, 0600, HERE, OWN_ROOT, OWN, 0, 0, 0, 0 },
-};
-
-/* Where /dev/shm differs: it has an owner, and a user namespace. */
-static const struct row device_rows[] = {
-	{ OWNER, 0600, HERE, ROOT_NO_FOWNER, HERE, 0, 0, NOT, NOT },
-	{ OWNER, 0600, HERE, ROOT_NO_CAPS, HERE, NOT, NOT, NOT, NOT },
-	/* Names are the namespace's, regions their owner's. */
-	{ STRANGER, 0600, BOX, BOX_ROOT, BOX, NOT, NOT, 0, NOT },
-	{ STRANGER, 0666, BOX, BOX_ROOT, BOX, 0, 0, 0, NOT },
-	{ STRANGER, 0600, BOX, BOX_OTHER, BOX, NOT, NOT, NOT, NOT },
+	{ OWNER, 0600, HERE, OWN_ROOT, OWN, NOT, NOT, NOT, ELSEWHERE },
+	{ OWNER, 0644, HERE, OWN_ROOT, OWN, NOT, 0, NOT, ELSEWHERE },
+	{ OTHER, 0600, HERE, OWN_ROOT, OWN, 0, 0, 0, ELSEWHERE },
 };
 
 /* What does not match, in a child; its count is the child's exit status. */
@@ -385,8 +384,9 @@ FIXTURE(permissions)
 	char second_name[SHATOMIC_NAME_SIZE];
 	bool device;
 	mode_t device_mode;
-	/* Namespaces, by place. */
-	int names[BOX + 1];
+	/* What the sysctl was, or "". */
+	char protected_links[4];
+	/* Mount namespaces, by place. */
 	int mounts[BOX + 1];
 	int users;
 };
@@ -405,16 +405,17 @@ static int write_file(const char *path, const char *text)
 /* Nobody else's names, wherever they are. */
 static int unshare_names(int more)
 {
-	if (unshare(CLONE_NEWIPC | CLONE_NEWNS | more))
+	if (unshare(CLONE_NEWNS | more))
 		return -errno;
 	return 0;
 }
 
-static int mount_names(void)
+static int mount_names(bool device)
 {
 	/* The type means nothing here, but valgrind wants it to be text. */
 	if (mount(NULL, "/", "none", MS_REC | MS_PRIVATE, NULL) ||
-	    mount("tmpfs", "/dev/shm", "tmpfs", 0, "mode=1777"))
+	    mount("tmpfs", "/dev/shm", "tmpfs", 0, "mode=1777") ||
+	    (device && mount("shatomic", NAMES, "shatomic", 0, "mode=1777")))
 		return -errno;
 	return 0;
 }
@@ -438,7 +439,8 @@ static int write_map(pid_t pid, const char *file, unsigned int first,
 }
 
 /* In a child: make the namespaces, tell so, and keep them until killed. */
-static void keep_namespaces(enum place place, int socket)
+static void keep_namespaces(FIXTURE_DATA(permissions) *self, enum place place,
+			    int socket)
 {
 	char byte = 0;
 
@@ -446,7 +448,8 @@ static void keep_namespaces(enum place place, int socket)
 	    write(socket, &byte, 1) != 1 || read(socket, &byte, 1) != 1)
 		_exit(1);
 	/* The users have been mapped by now. */
-	if ((place == BOX && (setgid(0) || setuid(0))) || mount_names() ||
+	if ((place == BOX && (setgid(0) || setuid(0))) ||
+	    mount_names(self->device) ||
 	    write(socket, &byte, 1) != 1)
 		_exit(2);
 	for (;;)
@@ -465,7 +468,7 @@ static bool make_namespaces(FIXTURE_DATA(permissions) *self, enum place place)
 	pid = fork();
 	if (!pid) {
 		close(sockets[0]);
-		keep_namespaces(place, sockets[1]);
+		keep_namespaces(self, place, sockets[1]);
 	}
 	close(sockets[1]);
 	made = read(sockets[0], &byte, 1) == 1 &&
@@ -475,7 +478,6 @@ static bool make_namespaces(FIXTURE_DATA(permissions) *self, enum place place)
 	       write(sockets[0], &byte, 1) == 1 &&
 	       read(sockets[0], &byte, 1) == 1;
 	if (made) {
-		self->names[place] = open_namespace(pid, "ipc");
 		self->mounts[place] = open_namespace(pid, "mnt");
 		if (place == BOX)
 			self->users = open_namespace(pid, "user");
@@ -484,6 +486,16 @@ static bool make_namespaces(FIXTURE_DATA(permissions) *self, enum place place)
 	wait_child(pid);
 	close(sockets[0]);
 	return made;
+}
+
+/* The kernel is not to refuse to link others' files, as the module does so itself. */
+static void unprotect_links(FIXTURE_DATA(permissions) *self)
+{
+	int fd = open(PROTECTED_LINKS, O_RDONLY | O_CLOEXEC);
+
+	if (read(fd, self->protected_links, 1) == 1)
+		write_text(PROTECTED_LINKS, "0");
+	close(fd);
 }
 
 FIXTURE_SETUP(permissions)
@@ -503,8 +515,10 @@ FIXTURE_SETUP(permissions)
 		/* It is about the mode of regions, not about the device's. */
 		ASSERT_EQ(0, stat(DEVICE, &st));
 		self->device_mode = st.st_mode & 0777;
-		if (!getuid())
+		if (!getuid()) {
 			ASSERT_EQ(0, chmod(DEVICE, 0666));
+			unprotect_links(self);
+		}
 	}
 }
 
@@ -513,14 +527,16 @@ FIXTURE_TEARDOWN(permissions)
 	shatomic_unlink(SHATOMIC_BACKEND_AUTO, self->name);
 	if (self->device_mode)
 		chmod(DEVICE, self->device_mode);
+	if (self->protected_links[0])
+		EXPECT_EQ(0, write_text(PROTECTED_LINKS,
+					self->protected_links));
 }
 
 static bool go_to(FIXTURE_DATA(permissions) *self, enum place place)
 {
 	if (place == HERE || place == NOWHERE || place == OWN)
 		return true;
-	return !setns(self->mounts[place], CLONE_NEWNS) &&
-	       !setns(self->names[place], CLONE_NEWIPC);
+	return !setns(self->mounts[place], CLONE_NEWNS);
 }
 
 static int keep_caps(uint64_t caps)
@@ -569,13 +585,13 @@ static bool set_ids(const struct actor *actor, enum place users)
 	       !prctl(PR_SET_DUMPABLE, 1);
 }
 
-static bool make_own_namespaces(const struct actor *actor)
+static bool make_own_namespaces(const struct actor *actor, bool device)
 {
 	return !unshare_names(CLONE_NEWUSER) &&
 	       !write_file("/proc/self/setgroups", "deny") &&
 	       !write_map(getpid(), "uid_map", actor->uid, 1) &&
 	       !write_map(getpid(), "gid_map", actor->gid, 1) &&
-	       !mount_names();
+	       !mount_names(device);
 }
 
 /* In a child: be that user there. */
@@ -588,19 +604,23 @@ static bool become(FIXTURE_DATA(permissions) *self, const struct actor *actor,
 		return false;
 	if (!set_ids(actor, actor->in == BOX ? BOX : HERE))
 		return false;
-	return actor->in != OWN || make_own_namespaces(actor);
+	return actor->in != OWN || make_own_namespaces(actor, self->device);
 }
 
-static int create_unpublished(FIXTURE_DATA(permissions) *self, mode_t mode)
+static int open_names(void)
 {
-	struct shatomic_ioc_create create = {
-		.size = sizeof(create), .region_size = 4096, .mode = mode,
-		.flags = SHATOMIC_CREATE_UNPUBLISHED,
-	};
-	int device = open(DEVICE, O_RDWR | O_CLOEXEC);
+	return open(NAMES, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
 
-	strcpy((char *)create.name, self->second_name);
-	return ioctl(device, SHATOMIC_IOC_CREATE, &create) ? -errno : create.fd;
+static int create_to_link(mode_t mode)
+{
+	int device = open(DEVICE, O_RDWR | O_CLOEXEC);
+	int names = open_names();
+	int fd = create_nameless(device, names, 4096, 0, mode);
+
+	close(device);
+	close(names);
+	return fd;
 }
 
 /* As the owner, in a child: make the row's regions and send descriptors. */
@@ -631,7 +651,7 @@ static void create_regions(FIXTURE_DATA(permissions) *self,
 	if (send_fd(socket, fd))
 		_exit(4);
 	if (self->device) {
-		fd = create_unpublished(self, row->mode);
+		fd = create_to_link(row->mode);
 		if (fd < 0 || send_fd(socket, fd))
 			_exit(5);
 	}
@@ -704,30 +724,27 @@ static void check_reopening(const struct row *row, int fd, bool device)
 	expect("reopening to truncate", row->write ? -EACCES : -EPERM, again);
 }
 
-static int publish(int fd)
-{
-	struct shatomic_ioc_publish publish = { .size = sizeof(publish) };
-
-	return ioctl(fd, SHATOMIC_IOC_PUBLISH, &publish) ? -errno : 0;
-}
-
-static void check_publishing(FIXTURE_DATA(permissions) *self,
-			     const struct row *row, int fd, int read_only)
+/* It is the file that is linked, and no matter how the descriptor is open. */
+static void check_linking(FIXTURE_DATA(permissions) *self,
+			  const struct row *row, int fd)
 {
 	struct shatomic_region *region;
+	int names = open_names();
 	int ret;
 
-	expect("publishing by a reader's descriptor", -EACCES,
-	       publish(read_only));
-	expect("publishing", -row->publish, publish(fd));
+	expect("linking", -row->link,
+	       name_region(fd, names, self->second_name));
+	close(names);
 	ret = shatomic_open(SHATOMIC_BACKEND_AUTO, self->second_name, 0,
 			    &region);
-	expect("opening what was published",
-	       row->publish ? -ENOENT : -row->write, ret);
-	if (row->publish)
+	expect("opening what was linked", row->link ? -ENOENT : -row->write,
+	       ret);
+	if (!ret)
+		shatomic_close(region);
+	if (row->link)
 		return;
 	ret = shatomic_unlink(SHATOMIC_BACKEND_AUTO, self->second_name);
-	expect("unlinking it", 0, ret);
+	expect("unlinking it", -row->unlink, ret);
 }
 
 /* As the actor, in a child: try everything. */
@@ -737,7 +754,7 @@ static void act(FIXTURE_DATA(permissions) *self, const struct row *row,
 	const struct actor *actor = &actors[row->who];
 	struct shatomic_region *writer, *reader;
 	struct shatomic_info info;
-	int fd, read_only, unpublished, ret;
+	int fd, read_only, ret;
 
 	if (!become(self, actor, row->from))
 		_exit(100);
@@ -758,8 +775,8 @@ static void act(FIXTURE_DATA(permissions) *self, const struct row *row,
 	check_reopening(row, fd, self->device);
 	check_reopening(row, read_only, self->device);
 	if (self->device) {
-		unpublished = receive_fd(socket);
-		check_publishing(self, row, unpublished, receive_fd(socket));
+		close(receive_fd(socket));
+		check_linking(self, row, receive_fd(socket));
 	}
 
 	ret = shatomic_unlink(SHATOMIC_BACKEND_AUTO, self->name);
@@ -842,8 +859,31 @@ TEST_F_TIMEOUT(permissions, table, 300)
 		SKIP(return, "namespaces can't be made here");
 	for (i = 0; i < COUNT_OF(rows); i++)
 		try_row(_metadata, self, &rows[i]);
-	for (i = 0; self->device && i < COUNT_OF(device_rows); i++)
-		try_row(_metadata, self, &device_rows[i]);
+}
+
+/* A region's owner has a number where its name is. */
+TEST_F(permissions, strangers_name_nothing)
+{
+	const struct actor stranger = { .uid = STRANGER, .euid = STRANGER,
+					.gid = STRANGER };
+	struct shatomic_create_options options = { .size = 4096,
+						   .name = self->name };
+	struct shatomic_region *region;
+	pid_t child;
+
+	if (getuid())
+		SKIP(return, "only root can become another user");
+	if (!make_namespaces(self, BOX))
+		SKIP(return, "namespaces can't be made here");
+	child = fork();
+	if (!child) {
+		if (!become(self, &stranger, BOX))
+			_exit(100);
+		expect("creating", -EOVERFLOW,
+		       shatomic_create(&options, &region));
+		_exit(mismatches);
+	}
+	EXPECT_EQ(0, wait_child(child));
 }
 
 /* What takes no privilege to see. */

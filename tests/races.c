@@ -6,6 +6,7 @@
  * that it may come to; a kernel that looks for data races (KCSAN) tells the rest.
  */
 #include "harness.h"
+#include "names.h"
 
 #include <pthread.h>
 #include <sys/ioctl.h>
@@ -51,16 +52,17 @@ FIXTURE(races)
 	pid_t thread;
 	struct shatomic_ioc_batch batch;
 	unsigned int failures;
-	char name[SHATOMIC_NAME_SIZE];
+	int names;
 	int passing;
 };
 
-static int create(FIXTURE_DATA(races) *self, uint64_t size, const char *name)
+#define NAME "races"
+
+static int create(FIXTURE_DATA(races) *self, uint64_t size)
 {
 	struct shatomic_ioc_create args = { .size = sizeof(args),
 					    .region_size = size };
 
-	snprintf((char *)args.name, sizeof(args.name), "%s", name);
 	return ioctl(self->device, SHATOMIC_IOC_CREATE, &args) ? -1 : args.fd;
 }
 
@@ -70,9 +72,10 @@ FIXTURE_SETUP(races)
 
 	self->device = open(DEVICE, O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, self->device);
-	unique_name(self->name, "races");
-	self->region = create(self, REGION_BYTES, "");
-	self->columns = create(self, COLUMNS_BYTES, "");
+	self->names = new_names();
+	ASSERT_LE(0, self->names);
+	self->region = create(self, REGION_BYTES);
+	self->columns = create(self, COLUMNS_BYTES);
 	self->words = mmap(NULL, REGION_BYTES, PROT_READ | PROT_WRITE,
 			   MAP_SHARED, self->region, 0);
 	ASSERT_NE(MAP_FAILED, self->words);
@@ -273,7 +276,7 @@ TEST_F_TIMEOUT(races, columns, 300)
 static void create_and_ask(FIXTURE_DATA(races) *self)
 {
 	struct shatomic_ioc_info info = { .size = sizeof(info) };
-	int fd = create(self, 4096, "");
+	int fd = create(self, 4096);
 
 	if (fd < 0 || close(fd) || ioctl(self->device, SHATOMIC_IOC_INFO, &info))
 		count_failure(self);
@@ -336,16 +339,12 @@ static void read_all(FIXTURE_DATA(races) *self, const char *path)
 static void ask_of_region(FIXTURE_DATA(races) *self)
 {
 	struct shatomic_ioc_region_info info = { .size = sizeof(info) };
-	struct shatomic_list_entry entries[2];
-	struct shatomic_ioc_list list = { .size = sizeof(list),
-					  .entry_size = sizeof(entries[0]),
-					  .capacity = COUNT_OF(entries),
-					  .entries = (uintptr_t)entries };
 	struct shatomic_ioc_stats stats = { .size = sizeof(stats) };
+	struct stat stat_of;
 
 	if (ioctl(self->passing, SHATOMIC_IOC_REGION_INFO, &info) ||
 	    (info.mode != 0600 && info.mode != 0640) || info.uid > 1 ||
-	    ioctl(self->device, SHATOMIC_IOC_LIST, &list) ||
+	    fstatat(self->names, NAME, &stat_of, 0) ||
 	    ioctl(self->region, SHATOMIC_IOC_STATS, &stats))
 		count_failure(self);
 	read_all(self, DEBUG "regions");
@@ -361,7 +360,7 @@ static void change_mode_and_owner(FIXTURE_DATA(races) *self)
 
 static void create_and_run(FIXTURE_DATA(races) *self)
 {
-	int fd = create(self, 4096, "");
+	int fd = create(self, 4096);
 
 	if (fd < 0)
 		count_failure(self);
@@ -372,20 +371,17 @@ static void create_and_run(FIXTURE_DATA(races) *self)
 /* Who asks what a region is, and what ran on all, while that changes. */
 TEST_F_TIMEOUT(races, questions, 300)
 {
-	struct shatomic_ioc_unlink unlink = { .size = sizeof(unlink) };
-
 	if (access(DEBUG, R_OK))
 		SKIP(return, "there is no debugfs, or not for us");
-	self->passing = create(self, 4096, self->name);
+	self->passing = create_named(self->device, self->names, NAME, 4096, 0,
+				     0600);
 	ASSERT_LE(0, self->passing);
-	ASSERT_EQ(0, fchmod(self->passing, 0600));
 	ASSERT_TRUE(run_beside(self, ask_of_region, change_mode_and_owner,
 			       TIMES));
 	make_batch(self, &shapes[0]);
 	ASSERT_TRUE(run_beside(self, ask_of_region, create_and_run, TIMES));
 	EXPECT_EQ(0, self->failures);
-	memcpy(unlink.name, self->name, sizeof(unlink.name));
-	EXPECT_EQ(0, ioctl(self->device, SHATOMIC_IOC_UNLINK, &unlink));
+	EXPECT_EQ(0, remove_name(self->names, NAME));
 }
 
 /* Let the other thread run on all CPUs, or on one. */
@@ -413,45 +409,75 @@ TEST_F_TIMEOUT(races, cpus, 300)
 	EXPECT_EQ(0, self->failures);
 }
 
-static int open_name(FIXTURE_DATA(races) *self)
-{
-	struct shatomic_ioc_open args = { .size = sizeof(args) };
-
-	memcpy(args.name, self->name, sizeof(args.name));
-	return ioctl(self->device, SHATOMIC_IOC_OPEN, &args) ? -errno : args.fd;
-}
-
 /* Make the name if nobody else has, use what it names, and remove it. */
 static void use_name(FIXTURE_DATA(races) *self)
 {
-	struct shatomic_ioc_unlink unlink = { .size = sizeof(unlink) };
-	int fd = create(self, 4096, self->name);
+	int fd = create_named(self->device, self->names, NAME, 4096, 0, 0600);
+	int err;
 
-	if (fd < 0 && errno != EEXIST)
+	if (fd < 0 && fd != -EEXIST)
 		count_failure(self);
 	if (fd >= 0)
 		close(fd);
-	fd = open_name(self);
-	if (fd < 0 && fd != -ENOENT)
+	fd = open_named(self->names, NAME, O_RDWR);
+	/* The other thread may remove it when it has been found by its name. */
+	if (fd < 0 && fd != -ENOENT && fd != -ENXIO)
 		count_failure(self);
 	if (fd >= 0)
 		close(fd);
-	memcpy(unlink.name, self->name, sizeof(unlink.name));
-	if (ioctl(self->device, SHATOMIC_IOC_UNLINK, &unlink) && errno != ENOENT)
+	err = remove_name(self->names, NAME);
+	if (err && err != -ENOENT)
 		count_failure(self);
+}
+
+/* The same of another name, which the name becomes, and comes to be. */
+static void rename_name(FIXTURE_DATA(races) *self)
+{
+	struct shatomic_ioc_region_info info = { .size = sizeof(info) };
+	int fd = create_named(self->device, self->names, "other", 4096, 0,
+			      0600);
+
+	if (fd < 0) {
+		count_failure(self);
+		return;
+	}
+	if ((renameat(self->names, NAME, self->names, "other") &&
+	     errno != ENOENT) ||
+	    (renameat(self->names, "other", self->names, NAME) &&
+	     errno != ENOENT) ||
+	    ioctl(fd, SHATOMIC_IOC_REGION_INFO, &info) ||
+	    (info.name[0] && strcmp((char *)info.name, NAME)))
+		count_failure(self);
+	close(fd);
+}
+
+static void list_names(FIXTURE_DATA(races) *self)
+{
+	int fd = openat(self->names, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char entries[1024];
+	ssize_t length;
+
+	do {
+		length = syscall(SYS_getdents64, fd, entries, sizeof(entries));
+	} while (length > 0);
+	if (length)
+		count_failure(self);
+	close(fd);
 }
 
 TEST_F_TIMEOUT(races, names, 300)
 {
 	ASSERT_TRUE(run_beside(self, use_name, use_name, TIMES));
+	EXPECT_EQ(-ENOENT, open_named(self->names, NAME, O_RDWR));
+	ASSERT_TRUE(run_beside(self, rename_name, use_name, TIMES));
+	ASSERT_TRUE(run_beside(self, rename_name, list_names, TIMES));
 	EXPECT_EQ(0, self->failures);
-	EXPECT_EQ(-ENOENT, open_name(self));
 }
 
 /* A region whose only descriptor is closed at once. */
 static void create_and_close(FIXTURE_DATA(races) *self)
 {
-	int fd = create(self, 4096, "");
+	int fd = create(self, 4096);
 
 	__atomic_store_n(&self->passing, fd, __ATOMIC_RELAXED);
 	if (fd < 0 || close(fd))

@@ -215,7 +215,8 @@ TEST(its_size_is_fixed)
 	EXPECT_EQ(-1, ftruncate(fd, 16384));
 	EXPECT_EQ(EPERM, errno);
 	EXPECT_EQ(-1, fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE));
-	EXPECT_EQ(EPERM, errno);
+	/* Seals are of memfds, and the device's regions have none. */
+	EXPECT_EQ(on_device(region) ? EINVAL : EPERM, errno);
 	ASSERT_EQ(0, fstat(fd, &st));
 	EXPECT_EQ(8192, st.st_size);
 	if (on_device(region)) {
@@ -524,6 +525,99 @@ TEST_F(named, info_tells_what_it_is)
 	EXPECT_EQ(1, info.writable);
 	EXPECT_STREQ(self->name, info.name);
 	EXPECT_EQ(0, info.huge_bytes);
+
+	ASSERT_EQ(0, shatomic_unlink(SHATOMIC_BACKEND_AUTO, self->name));
+	ASSERT_EQ(0, shatomic_get_info(self->region, &info));
+	EXPECT_STREQ("", info.name);
+	EXPECT_EQ(0640, info.mode);
+}
+
+/* What a list tells of huge pages in the region of that name. */
+static size_t listed_huge_bytes(const char *name)
+{
+	struct shatomic_listed *entries;
+	size_t count, i, found = SIZE_MAX;
+
+	if (shatomic_list(SHATOMIC_BACKEND_AUTO, &entries, &count))
+		return found;
+	for (i = 0; i < count; i++) {
+		if (!strcmp(entries[i].name, name))
+			found = entries[i].huge_bytes;
+	}
+	free(entries);
+	return found;
+}
+
+/* The region is asked, which takes the right to read it. */
+TEST_F(named, huge_pages_in_lists)
+{
+	struct shatomic_create_options options = { .size = 4 << 20,
+						   .name = self->name };
+	struct shatomic_info info;
+	pid_t child;
+
+	ASSERT_EQ(0, shatomic_create(&options, &self->region));
+	ASSERT_EQ(0, shatomic_get_info(self->region, &info));
+	if (!on_device(self->region)) {
+		EXPECT_EQ(0, listed_huge_bytes(self->name));
+		return;
+	}
+	EXPECT_EQ(has_huge_pages() ? 4 << 20 : 0, info.huge_bytes);
+	EXPECT_EQ(info.huge_bytes, listed_huge_bytes(self->name));
+	child = fork();
+	if (!child)
+		_exit(setgid(NOBODY) || setuid(NOBODY) ||
+		      setenv("SHATOMIC_BACKEND", "device", 1) ||
+		      listed_huge_bytes(self->name));
+	EXPECT_EQ(0, wait_child(child));
+}
+
+/* Each call that takes a name; unnamed regions need no place for one. */
+TEST_F(named, no_place_for_names)
+{
+	struct shatomic_listed *entries;
+	struct shatomic_region *region;
+	const char *places[] = { "/tmp", "/none" };
+	size_t count;
+	unsigned int i;
+
+	region = new_region(8);
+	ASSERT_NE(NULL, region);
+	if (!on_device(region)) {
+		shatomic_close(region);
+		SKIP(return, "names of this backend are in /dev/shm");
+	}
+	shatomic_close(region);
+	for (i = 0; i < COUNT_OF(places); i++) {
+		setenv("SHATOMIC_DIRECTORY", places[i], 1);
+		EXPECT_EQ(-ENOENT, create_named(self, 0));
+		EXPECT_NE(NULL, strstr(shatomic_error(), "mount -t shatomic"));
+		EXPECT_NE(NULL, strstr(shatomic_error(), places[i]));
+		EXPECT_EQ(-ENOENT, open_named(self, 0, &region));
+		EXPECT_NE(NULL, strstr(shatomic_error(), "mount -t shatomic"));
+		EXPECT_EQ(-ENOENT, shatomic_unlink(SHATOMIC_BACKEND_AUTO,
+						   self->name));
+		EXPECT_NE(NULL, strstr(shatomic_error(), "mount -t shatomic"));
+		EXPECT_EQ(-ENOENT, shatomic_list(SHATOMIC_BACKEND_AUTO,
+						 &entries, &count));
+		EXPECT_NE(NULL, strstr(shatomic_error(), "mount -t shatomic"));
+		region = new_region(8);
+		EXPECT_NE(NULL, region);
+		shatomic_close(region);
+	}
+	unsetenv("SHATOMIC_DIRECTORY");
+	ASSERT_EQ(0, create_named(self, 0));
+}
+
+/* A creation that fails after the name was given takes it back. */
+TEST_F(named, taken_back)
+{
+	struct shatomic_create_options options = {
+		.size = 8, .name = self->name, .standalone_path = "/",
+	};
+
+	EXPECT_EQ(-EISDIR, shatomic_create(&options, &self->region));
+	EXPECT_EQ(-ENOENT, open_named(self, 0, &self->region));
 }
 
 FIXTURE(nobody)

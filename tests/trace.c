@@ -177,7 +177,7 @@ TEST_F(trace, regions)
 	inode = inode_of(region);
 	ASSERT_TRUE(read_trace());
 	EXPECT_TRUE(is_traced("shatomic_region_create", inode,
-			      "bytes=5000 huge_bytes=0 flags=0x4 name=traced"));
+			      "bytes=5000 huge_bytes=0 flags=0x4"));
 	EXPECT_FALSE(next_event(&(const char *){ NULL },
 				"shatomic_region_free", inode,
 				&(struct event){}));

@@ -556,43 +556,32 @@ TEST(polled_rings_are_refused)
 
 TEST(read_only_descriptors_only_read)
 {
-	struct shatomic_ioc_create create = { .size = sizeof(create),
-					      .region_size = 4096,
-					      .mode = 0600 };
-	struct shatomic_ioc_open open_args = { .size = sizeof(open_args),
-					       .flags = SHATOMIC_OPEN_READ_ONLY };
-	struct shatomic_ioc_unlink unlink = { .size = sizeof(unlink) };
 	uint64_t offset = 8, operand = 1, result = 7;
 	struct shatomic_ioc_batch batch = {
 		.size = sizeof(batch), .op = SHATOMIC_OP_FETCH_AND_ADD,
 		.width = 8, .rows = 1, .offsets = (uintptr_t)&offset,
 		.operands = (uintptr_t)&operand, .results = (uintptr_t)&result,
 	};
-	int device = open("/dev/shatomic", O_RDWR | O_CLOEXEC);
-	char name[SHATOMIC_NAME_SIZE] = "";
+	int region = create_region(4096), reader;
 	struct io_uring ring;
+	char path[64];
 
-	unique_name(name, "uring");
-	memcpy(create.name, name, sizeof(name));
-	memcpy(open_args.name, name, sizeof(name));
-	memcpy(unlink.name, name, sizeof(name));
-	ASSERT_EQ(0, ioctl(device, SHATOMIC_IOC_CREATE, &create));
-	ASSERT_EQ(0, ioctl(device, SHATOMIC_IOC_OPEN, &open_args));
-	ASSERT_EQ(0, ioctl(device, SHATOMIC_IOC_UNLINK, &unlink));
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", region);
+	reader = open(path, O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, reader);
 	ASSERT_EQ(0, io_uring_queue_init(4, &ring, 0));
 
-	queue(&ring, open_args.fd, 0, &batch, sizeof(batch), 0);
+	queue(&ring, reader, 0, &batch, sizeof(batch), 0);
 	EXPECT_EQ(-EACCES, submit_and_reap(&ring));
 	EXPECT_EQ(0, batch.error_row);
 	batch.op = SHATOMIC_OP_GET;
-	queue(&ring, open_args.fd, 0, &batch, sizeof(batch), 0);
+	queue(&ring, reader, 0, &batch, sizeof(batch), 0);
 	EXPECT_EQ(1, submit_and_reap(&ring));
 	EXPECT_EQ(0, result);
 
 	io_uring_queue_exit(&ring);
-	close(open_args.fd);
-	close(create.fd);
-	close(device);
+	close(reader);
+	close(region);
 }
 
 TEST_HARNESS_MAIN

@@ -4,19 +4,19 @@
  * /proc/PID/maps.
  */
 #include "common.h"
+#include "names.h"
 
 #include <inttypes.h>
-#include <sched.h>
-#include <sys/ioctl.h>
 
+#define NAMES "/run/shatomic"
 #define DEBUGFS "/sys/kernel/debug/shatomic/"
 #define NOBODY 65534
-#define HEADER "inode ipc_ns uid gid mode bytes huge_bytes files in_flight batches errors rows name"
+#define HEADER "inode uid gid mode bytes huge_bytes files in_flight batches errors rows name"
 
 /* A line of debugfs' regions. */
 struct line {
 	uint64_t inode;
-	unsigned int ipc_ns, uid, gid, mode;
+	unsigned int uid, gid, mode;
 	uint64_t bytes, huge_bytes;
 	unsigned int files;
 	uint64_t in_flight, batches, errors, rows;
@@ -28,12 +28,12 @@ static bool parse_line(const char *text, struct line *line)
 	int end = 0;
 
 	memset(line, 0, sizeof(*line));
-	if (sscanf(text, "%" SCNu64 " %u %u %u %o %" SCNu64 " %" SCNu64
+	if (sscanf(text, "%" SCNu64 " %u %u %o %" SCNu64 " %" SCNu64
 		   " %u %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 "%n",
-		   &line->inode, &line->ipc_ns, &line->uid, &line->gid,
-		   &line->mode, &line->bytes, &line->huge_bytes, &line->files,
+		   &line->inode, &line->uid, &line->gid, &line->mode,
+		   &line->bytes, &line->huge_bytes, &line->files,
 		   &line->in_flight, &line->batches, &line->errors, &line->rows,
-		   &end) != 12 || text[end] != ' ')
+		   &end) != 11 || text[end] != ' ')
 		return false;
 	return sscanf(text + end, " %63[^\n]", line->name) < 2;
 }
@@ -87,12 +87,13 @@ static uint64_t inode_of(int fd)
 	return fstat(fd, &stat) ? 0 : stat.st_ino;
 }
 
-/* The number of the IPC namespace that we are in. */
-static unsigned int own_ipc_ns(void)
+static int rename_there(const char *from, const char *to)
 {
-	struct stat stat_buf;
+	int names = open(NAMES, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int err = renameat(names, from, names, to) ? -errno : 0;
 
-	return stat("/proc/self/ns/ipc", &stat_buf) ? 0 : stat_buf.st_ino;
+	close(names);
+	return err;
 }
 
 FIXTURE(visible)
@@ -150,14 +151,12 @@ TEST_F(visible, a_named_region)
 	ASSERT_EQ(-ERANGE, run_two(self->region, 8000));
 	ASSERT_EQ(1, find_line(self->inode, &line));
 	EXPECT_STREQ(self->name, line.name);
-	EXPECT_EQ(own_ipc_ns(), line.ipc_ns);
 	EXPECT_EQ(0U, line.uid);
 	EXPECT_EQ(0U, line.gid);
 	EXPECT_EQ(0640U, line.mode);
 	EXPECT_EQ(5000U, line.bytes);
 	EXPECT_EQ(0U, line.huge_bytes);
-	/* The name has one. */
-	EXPECT_EQ(2U, line.files);
+	EXPECT_EQ(1U, line.files);
 	EXPECT_EQ(0U, line.in_flight);
 	EXPECT_EQ(2U, line.batches);
 	EXPECT_EQ(1U, line.errors);
@@ -174,7 +173,6 @@ TEST_F(visible, one_without_a_name)
 	ASSERT_EQ(0, shatomic_get_info(region, &info));
 	ASSERT_EQ(1, find_line(inode, &line));
 	EXPECT_STREQ("", line.name);
-	EXPECT_EQ(0U, line.ipc_ns);
 	EXPECT_EQ(0600U, line.mode);
 	EXPECT_EQ(4U << 20, line.bytes);
 	EXPECT_EQ(info.huge_bytes, line.huge_bytes);
@@ -183,15 +181,13 @@ TEST_F(visible, one_without_a_name)
 	EXPECT_EQ(0, find_line(inode, &line));
 }
 
-/* Its name is told on, but nobody finds it by that. */
 TEST_F(visible, one_that_has_been_unlinked)
 {
 	struct line line;
 
 	ASSERT_EQ(0, shatomic_unlink(SHATOMIC_BACKEND_DEVICE, self->name));
 	ASSERT_EQ(1, find_line(self->inode, &line));
-	EXPECT_STREQ(self->name, line.name);
-	EXPECT_EQ(0U, line.ipc_ns);
+	EXPECT_STREQ("", line.name);
 	EXPECT_EQ(1U, line.files);
 }
 
@@ -212,44 +208,39 @@ TEST_F(visible, until_the_last_reference_is_gone)
 	self->region = NULL;
 }
 
-TEST_F(visible, owners_and_namespaces)
+/* Of two instances, which have the same name, and with another owner. */
+TEST_F(visible, owners_and_instances)
+{
+	int device = open("/dev/shatomic", O_RDWR | O_CLOEXEC);
+	int names = new_names();
+	int region = create_named(device, names, self->name, 4096, 0, 0600);
+	struct line line;
+
+	ASSERT_LE(0, region);
+	ASSERT_EQ(0, fchown(region, NOBODY, 900));
+	ASSERT_EQ(1, find_line(inode_of(region), &line));
+	EXPECT_STREQ(self->name, line.name);
+	EXPECT_EQ(NOBODY, line.uid);
+	EXPECT_EQ(900U, line.gid);
+	EXPECT_EQ(4096U, line.bytes);
+	ASSERT_EQ(1, find_line(self->inode, &line));
+	EXPECT_STREQ(self->name, line.name);
+	EXPECT_EQ(0U, line.uid);
+	EXPECT_EQ(5000U, line.bytes);
+	close(region);
+	close(names);
+	close(device);
+}
+
+/* The name is the one that a region has now. */
+TEST_F(visible, one_that_has_been_renamed)
 {
 	struct line line;
-	int ipc_ns[2];
-	unsigned int inside = 0;
-	pid_t pid;
-	int fd;
 
-	ASSERT_EQ(0, pipe(ipc_ns));
-	pid = fork();
-	ASSERT_LE(0, pid);
-	if (!pid) {
-		struct shatomic_region *region;
-
-		if (unshare(CLONE_NEWIPC))
-			_exit(1);
-		inside = own_ipc_ns();
-		region = create(self->name, 4096);
-		if (!region || fchown(shatomic_fd(region), NOBODY, 900) ||
-		    find_line(inode_of(shatomic_fd(region)), &line) != 1)
-			_exit(2);
-		if (line.ipc_ns != inside || line.uid != NOBODY ||
-		    line.gid != 900 || strcmp(line.name, self->name))
-			_exit(3);
-		_exit(write(ipc_ns[1], &inside, sizeof(inside)) !=
-		      sizeof(inside));
-	}
-	ASSERT_EQ(0, wait_child(pid));
-	ASSERT_EQ((ssize_t)sizeof(inside),
-		  read(ipc_ns[0], &inside, sizeof(inside)));
-	EXPECT_NE(own_ipc_ns(), inside);
-	close(ipc_ns[0]);
-	close(ipc_ns[1]);
-
-	/* It was opened by name in ours, and has not been mixed up. */
-	fd = shatomic_fd(self->region);
-	ASSERT_EQ(1, find_line(inode_of(fd), &line));
-	EXPECT_EQ(own_ipc_ns(), line.ipc_ns);
+	ASSERT_EQ(0, rename_there(self->name, "visible-renamed"));
+	ASSERT_EQ(1, find_line(self->inode, &line));
+	EXPECT_STREQ("visible-renamed", line.name);
+	ASSERT_EQ(0, rename_there("visible-renamed", self->name));
 }
 
 /* More than one buffer of the kernel's holds. */
@@ -334,32 +325,31 @@ static bool is_mapped_as(const void *mapping, const char *label)
 	return found == 1 && right;
 }
 
-/* (deleted) is what it is for every file that has no directory. */
+/*
+ * A handle by a name shows the path, as that of any file; one to a new region, as
+ * it had none when it was made, does not.
+ */
 TEST_F(visible, in_maps)
 {
 	/* The longest name, of what names may be made of. */
 	static const char odd[] =
 		"(deleted)\\n7f0000000000-7f0000001000~[heap]`$%\"'<>|&;*?{}#!=+,:";
-	struct shatomic_region *region = create(NULL, 4096);
+	struct shatomic_region *creator, *opener;
 	char label[128];
 
-	snprintf(label, sizeof(label), "/shatomic:%s (deleted)", self->name);
-	EXPECT_TRUE(is_mapped_as(shatomic_buf(self->region, NULL), label));
-	EXPECT_TRUE(is_mapped_as(shatomic_buf(region, NULL),
-				 "/shatomic: (deleted)"));
-	shatomic_close(region);
-
+	EXPECT_TRUE(is_mapped_as(shatomic_buf(self->region, NULL),
+				 "/shatomic (deleted)"));
 	ASSERT_EQ((size_t)SHATOMIC_NAME_SIZE, sizeof(odd));
-	region = create(odd, 4096);
-	ASSERT_NE(NULL, region);
-	snprintf(label, sizeof(label), "/shatomic:%s (deleted)", odd);
-	EXPECT_TRUE(is_mapped_as(shatomic_buf(region, NULL), label));
+	creator = create(odd, 4096);
+	ASSERT_NE(NULL, creator);
+	ASSERT_EQ(0, shatomic_open(SHATOMIC_BACKEND_DEVICE, odd, 0, &opener));
+	snprintf(label, sizeof(label), NAMES "/%s", odd);
+	EXPECT_TRUE(is_mapped_as(shatomic_buf(opener, NULL), label));
 	shatomic_unlink(SHATOMIC_BACKEND_DEVICE, odd);
-	shatomic_close(region);
-
-	region = NULL;
-	EXPECT_EQ(NULL, create("two\nlines", 4096));
-	EXPECT_EQ(NULL, create("two words", 4096));
+	snprintf(label, sizeof(label), NAMES "/%s (deleted)", odd);
+	EXPECT_TRUE(is_mapped_as(shatomic_buf(opener, NULL), label));
+	shatomic_close(opener);
+	shatomic_close(creator);
 }
 
 TEST_HARNESS_MAIN

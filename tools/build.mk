@@ -63,6 +63,8 @@ install: library command man ## install library, command, completions, pages; DE
 	tools/man/install-pages build/man $(DESTDIR)$(PREFIX)/share/man
 	install -D -m 644 tools/udev/60-shatomic.rules \
 		$(DESTDIR)/lib/udev/rules.d/60-shatomic.rules
+	install -D -m 644 tools/udev/run-shatomic.mount \
+		$(DESTDIR)/lib/systemd/system/run-shatomic.mount
 	install -D -m 644 tools/udev/shatomic.sysusers \
 		$(DESTDIR)/usr/lib/sysusers.d/shatomic.conf
 

@@ -21,7 +21,9 @@ extern "C" {
  *	set ("device" or "memfd"); else the device where /dev/shatomic exists,
  *	and memfd where it does not.
  * @SHATOMIC_BACKEND_DEVICE: The kernel module: pinned memory, batches run in
- *	the kernel.
+ *	the kernel. Named regions are files in a filesystem of type shatomic,
+ *	which is mounted at /run/shatomic, or where the environment variable
+ *	SHATOMIC_DIRECTORY says.
  * @SHATOMIC_BACKEND_MEMFD: memfd_create(2), or shm_open(3) for named regions:
  *	no module and no privilege; batches run in the calling process. Who may
  *	write to a region can also punch holes into it, and truncate a named
@@ -99,7 +101,7 @@ struct shatomic_region;
 /**
  * struct shatomic_create_options - What kind of region shatomic_create() makes
  * @backend: What its memory comes from.
- * @flags: enum shatomic_create_flags without SHATOMIC_CREATE_UNPUBLISHED,
+ * @flags: enum shatomic_create_flags without SHATOMIC_CREATE_IN_DIRECTORY,
  *	SHATOMIC_CREATE_PINNED, SHATOMIC_CREATE_REMOVE_PREVIOUS_FILE.
  * @size: Size in bytes; 0 stands for that of the first content, or for 1
  *	when that is empty.
@@ -161,7 +163,8 @@ struct shatomic_create_options {
  * @mode: Permission bits.
  * @uid: Owner.
  * @gid: Group.
- * @name: Its name, "" when it has none.
+ * @name: Its name, "" when it has none or has lost it. On the memfd backend it
+ *	is the one that the handle was opened by, renamed since or not.
  */
 struct shatomic_info {
 	enum shatomic_backend backend;
@@ -178,8 +181,9 @@ struct shatomic_info {
 /**
  * struct shatomic_listed - What shatomic_list() tells of a named region
  * @size: Size in bytes.
- * @huge_bytes: How many of them lie in huge pages; 0 on the memfd backend,
- *	however many do, since only a mapping can tell.
+ * @huge_bytes: How many of them lie in huge pages. Only the region itself can
+ *	tell: it is 0 when the caller may not read the region, and always on the
+ *	memfd backend.
  * @mode: Permission bits.
  * @uid: Owner.
  * @gid: Group.
@@ -206,11 +210,13 @@ struct shatomic_listed {
  * source file, a path that is no regular file), -EOPNOTSUPP (unknown flag or
  * backend), -EEXIST (the name is taken), -EPERM or -ENOMEM (a limit), -ENOENT
  * (no file previous_path; or the device backend was asked for and /dev/shatomic
- * is absent), -EISDIR (a path is that of a directory), -EACCES (no permission
- * to open the device or a file), -EBUSY (previous_path, which was to be removed,
- * has changed meanwhile), -EIO (it ended early, or went on beyond its size, as
- * files in /proc do); what open(2), read(2) or unlink(2) answered
- * for a file.
+ * is absent, or the filesystem that names are in), -EISDIR (a path is that of a
+ * directory), -EACCES (no permission to open the device or a file, or to write
+ * to the directory of names), -EROFS (that is mounted read-only), -EOVERFLOW
+ * (its filesystem has no number for the caller's user or group), -EBUSY
+ * (previous_path, which was to be removed, has changed meanwhile), -EIO (it ended
+ * early, or went on beyond its size, as files in /proc do); what open(2), read(2)
+ * or unlink(2) answered for a file.
  */
 int shatomic_create(const struct shatomic_create_options *options,
 		    struct shatomic_region **region);
@@ -223,8 +229,10 @@ int shatomic_create(const struct shatomic_create_options *options,
  * @flags: 0 or SHATOMIC_OPEN_READ_ONLY.
  * @region: [out] The handle; shatomic_close() ends it.
  *
- * Return: 0; -ENOENT (no such name), -EACCES (its mode forbids it), -ENOMEM
- * (as with shatomic_import()), -EINVAL, -EOPNOTSUPP.
+ * Return: 0; -ENOENT (no such name; or no device, or no filesystem that names
+ * are in), -EACCES (its mode forbids it, or that of the directory of names),
+ * -EROFS (the directory is mounted read-only, and flags are 0), -ENOMEM (as
+ * with shatomic_import()), -EINVAL, -EOPNOTSUPP.
  */
 int shatomic_open(enum shatomic_backend backend, const char *name,
 		  unsigned int flags, struct shatomic_region **region);
@@ -255,9 +263,14 @@ void shatomic_close(struct shatomic_region *region);
  *
  * The memory stays for those who have it open.
  *
- * Return: 0; -ENOENT (no such name, or no device), -EACCES (neither its owner
- * nor privileged, or no permission to open the device), -EINVAL (a bad name, or
- * SHATOMIC_BACKEND is none of the two), -EOPNOTSUPP (unknown backend).
+ * The directory of names says who may: where it is sticky, the owner of the
+ * region or of the directory, and callers with CAP_FOWNER; else all who may
+ * write to it.
+ *
+ * Return: 0; -ENOENT (no such name; or no device, or no filesystem that names
+ * are in), -EACCES (none of these), -EROFS (the directory is mounted read-only),
+ * -EINVAL (a bad name, or SHATOMIC_BACKEND is none of the two), -EOPNOTSUPP
+ * (unknown backend).
  */
 int shatomic_unlink(enum shatomic_backend backend, const char *name);
 
@@ -267,9 +280,11 @@ int shatomic_unlink(enum shatomic_backend backend, const char *name);
  * @entries: [out] An array; free() it.
  * @count: [out] How many there are.
  *
- * Return: 0; -ENOMEM, -ENOENT (no device), -EACCES (no permission to open it, or
- * to read /dev/shm), -EINVAL (a NULL, or SHATOMIC_BACKEND is none of the two),
- * -EOPNOTSUPP (unknown backend).
+ * A region that is named or unlinked meanwhile may be listed or not.
+ *
+ * Return: 0; -ENOMEM, -ENOENT (no device, or no filesystem that names are in),
+ * -EACCES (no permission to read the directory of names), -EINVAL (a NULL, or
+ * SHATOMIC_BACKEND is none of the two), -EOPNOTSUPP (unknown backend).
  */
 int shatomic_list(enum shatomic_backend backend,
 		  struct shatomic_listed **entries, size_t *count);
@@ -349,7 +364,8 @@ int shatomic_get_info(const struct shatomic_region *region,
  * DMA_BUF_IOCTL_SYNC (see <linux/dma-buf.h>) stands between what the two do.
  *
  * Return: 0; -EOPNOTSUPP (a region of the memfd backend, a kernel without DMA
- * buffers, or unknown flags), -EACCES (it is open read-only), -EMFILE, -ENOMEM.
+ * buffers, or unknown flags), -EACCES (it is open read-only), -EPERM or -ENOMEM
+ * (a limit: a buffer counts as a region), -EMFILE.
  */
 int shatomic_export_dmabuf(const struct shatomic_region *region,
 			   unsigned int flags, int *fd);

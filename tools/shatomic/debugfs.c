@@ -17,7 +17,7 @@
 
 #define REGIONS DEBUGFS_SHATOMIC "/regions"
 #define STATS DEBUGFS_SHATOMIC "/stats"
-#define REGIONS_HEADER "inode ipc_ns uid gid mode bytes huge_bytes files in_flight batches errors rows name\n"
+#define REGIONS_HEADER "inode uid gid mode bytes huge_bytes files in_flight batches errors rows name\n"
 
 bool debugfs_is_mounted(void)
 {
@@ -113,12 +113,12 @@ static bool parse_region(const char *line, struct debugfs_region *region)
 	struct debugfs_counts *counts = &region->counts;
 	int end = 0;
 
-	if (sscanf(line, "%" SCNu64 " %u %u %u %o %" SCNu64 " %" SCNu64
+	if (sscanf(line, "%" SCNu64 " %u %u %o %" SCNu64 " %" SCNu64
 		   " %u %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 "%n",
-		   &region->inode, &region->ipc_ns, &region->uid, &region->gid,
-		   &region->mode, &region->bytes, &region->huge_bytes,
-		   &region->files, &counts->in_flight, &counts->batches,
-		   &counts->errors, &counts->rows, &end) != 12 ||
+		   &region->inode, &region->uid, &region->gid, &region->mode,
+		   &region->bytes, &region->huge_bytes, &region->files,
+		   &counts->in_flight, &counts->batches, &counts->errors,
+		   &counts->rows, &end) != 11 ||
 	    line[end] != ' ')
 		return false;
 	/* There may be none. */

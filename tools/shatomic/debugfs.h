@@ -32,7 +32,6 @@ struct debugfs_counts {
 /**
  * struct debugfs_region - A line of the file regions
  * @inode: Inode number, by which it is the same the next time.
- * @ipc_ns: Inode number of the IPC namespace that its name is in, or 0.
  * @uid: Owner.
  * @gid: Group.
  * @mode: Permission bits.
@@ -44,7 +43,6 @@ struct debugfs_counts {
  */
 struct debugfs_region {
 	uint64_t inode;
-	unsigned int ipc_ns;
 	unsigned int uid;
 	unsigned int gid;
 	unsigned int mode;

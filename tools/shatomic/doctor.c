@@ -54,6 +54,7 @@ static const struct {
 	{ "device", ON_DEVICE, check_device },
 	{ "permission", ON_DEVICE, check_permission },
 	{ "abi", ON_DEVICE, check_abi },
+	{ "names", ON_DEVICE, check_names },
 	{ "memlock", ON_DEVICE | ON_MEMFD, check_memlock },
 	{ "device region", ON_DEVICE, check_device_region },
 	{ "device huge pages", ON_DEVICE, check_device_huge_pages },

@@ -13,6 +13,9 @@
 
 #define DOCTOR_DEVICE "/dev/shatomic"
 
+/* Where the library looks for names unless SHATOMIC_DIRECTORY says. */
+#define DOCTOR_DIRECTORY "/run/shatomic"
+
 /**
  * struct finding - What a check found
  * @state: One of the words below.
@@ -44,6 +47,7 @@ void check_module(struct finding *finding, uint64_t size);
 void check_device(struct finding *finding, uint64_t size);
 void check_permission(struct finding *finding, uint64_t size);
 void check_abi(struct finding *finding, uint64_t size);
+void check_names(struct finding *finding, uint64_t size);
 void check_debugfs(struct finding *finding, uint64_t size);
 void check_memlock(struct finding *finding, uint64_t size);
 void check_device_region(struct finding *finding, uint64_t size);

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The doctor's checks of the module and its device.
+ * The doctor's checks of the module, its device and its filesystem.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -243,6 +245,62 @@ void check_abi(struct finding *finding, uint64_t size)
 		return;
 	finding->state = FINDING_NO;
 	advise(finding, "the module is older than the command: install that of the same version, then as root: modprobe -r " MODULE "; modprobe " MODULE);
+}
+
+static void advise_on_mounting(struct finding *finding, const char *path)
+{
+	if (strcmp(path, DOCTOR_DIRECTORY))
+		advise(finding, "named regions need it. As root: mount -t " MODULE " " MODULE " %.80s; or unset SHATOMIC_DIRECTORY",
+		       path);
+	else
+		advise(finding, "named regions need it. As root: systemctl start run-shatomic.mount; or: mkdir -p %s; mount -t " MODULE " -o mode=1770,gid=" GROUP " " MODULE " %s",
+		       path, path);
+}
+
+static void advise_on_directory(struct finding *finding, const char *path,
+				const struct stat *stat_of)
+{
+	char group[NAME_SIZE], user[NAME_SIZE];
+
+	if ((stat_of->st_mode & 0030) == 0030 && stat_of->st_gid)
+		advise(finding, "as root: usermod -aG %s %s; then log in anew",
+		       group_name(stat_of->st_gid, group),
+		       user_name(geteuid(), user));
+	else
+		advise(finding, "as root: chgrp " GROUP " %.60s; chmod 1770 %.60s",
+		       path, path);
+}
+
+void check_names(struct finding *finding, uint64_t size)
+{
+	const char *path = getenv("SHATOMIC_DIRECTORY");
+	char user[NAME_SIZE], group[NAME_SIZE];
+	struct statfs filesystem;
+	struct stat stat_of;
+
+	(void)size;
+	if (!path)
+		path = DOCTOR_DIRECTORY;
+	if (!is_loaded()) {
+		find(finding, FINDING_UNKNOWN, "they come with the module");
+	} else if (statfs(path, &filesystem) || stat(path, &stat_of) ||
+		   filesystem.f_type != SHATOMIC_SUPER_MAGIC) {
+		find(finding, FINDING_NO,
+		     "no filesystem of type " MODULE " is mounted at %.80s",
+		     path);
+		advise_on_mounting(finding, path);
+	} else if (!faccessat(AT_FDCWD, path, R_OK | W_OK | X_OK, AT_EACCESS)) {
+		find(finding, FINDING_OK, "%.80s, mode %04o, of %s:%s", path,
+		     stat_of.st_mode & 07777, user_name(stat_of.st_uid, user),
+		     group_name(stat_of.st_gid, group));
+	} else if (errno == EROFS) {
+		find(finding, FINDING_NO, "%.80s is mounted read-only", path);
+		advise(finding, "as root: mount -o remount,rw %.80s", path);
+	} else {
+		find(finding, FINDING_NO, "%s may not create regions in %.80s",
+		     user_name(geteuid(), user), path);
+		advise_on_directory(finding, path, &stat_of);
+	}
 }
 
 void check_debugfs(struct finding *finding, uint64_t size)

@@ -341,7 +341,6 @@ static struct json_object *region_as_json(const struct top_view *view,
 
 	add_text(object, "name", region->name);
 	add_number(object, "inode", region->inode);
-	add_number(object, "ipc_namespace", region->ipc_ns);
 	add_number(object, "uid", region->uid);
 	add_number(object, "gid", region->gid);
 	add_number(object, "size", region->bytes);

@@ -35,9 +35,12 @@
  *  - EPERM: a limit on what this user may do is reached; the structure says
  *    which.
  *  - ENOMEM: a limit on memory is reached; the structure says which.
- *  - EBADF: a descriptor in the structure is not that of a region.
- *  - ENOENT, EEXIST: no region, or already a region, has this name.
- *  - EALREADY: the region has been given its name before.
+ *  - EBADF: a descriptor in the structure is not that of a region, or not that
+ *    of a directory of regions.
+ *  - EROFS: the directory is mounted read-only.
+ *  - EOVERFLOW: the filesystem of the directory has no number for the caller's
+ *    user or group.
+ *  - ENXIO: the region has ended: no file and no name keeps it.
  *  - EBUSY: words changed all the time while a snapshot was wanted.
  *  - EINTR: a fatal signal arrived.
  *  - EMFILE, ENFILE: the process, or the machine, has no descriptor left.
@@ -53,25 +56,55 @@
 #define SHATOMIC_ABI_VERSION 1
 
 /**
+ * DOC: Names of regions
+ *
+ * A region may have a name, which is that of a file in a filesystem of type
+ * shatomic. Each mount of one makes a new, empty instance:
+ *
+ *	mount -t shatomic -o mode=1770,gid=shatomic shatomic /run/shatomic
+ *
+ * Its options are those of its one directory: mode (01777 unless given), uid and
+ * gid (those of whoever mounts it). A region is created there by
+ * SHATOMIC_IOC_CREATE with SHATOMIC_CREATE_IN_DIRECTORY, as a file without a
+ * name, as by O_TMPFILE, and gets its name by linkat(2):
+ *
+ *	linkat(AT_FDCWD, "/proc/self/fd/7", directory, name, AT_SYMLINK_FOLLOW);
+ *
+ * if 7 is its descriptor. So nobody finds a region by a name before it is whole. All else about names is
+ * as with any file: open(2) opens the region, unlink(2) removes the name,
+ * rename(2) changes it, readdir(3) lists, chmod(2) and chown(2) say who may open
+ * it, inotify(7) watches. What differs:
+ *
+ *  - A name obeys the rules at SHATOMIC_NAME_SIZE, else EINVAL.
+ *  - Only the region's owner gives it a name, and whoever has CAP_FOWNER over
+ *    him, else EPERM, whatever fs.protected_hardlinks says.
+ *  - A region has one name at most, else EMLINK. Once it had one and lost it, it
+ *    can't be given another, ENOENT.
+ *  - open(2) makes no regions: O_CREAT where there is no such name is EACCES.
+ *  - There are no directories, links or special files in it.
+ *
+ * A named region stays until its name is removed, or the last mount of its
+ * filesystem is gone, and the last descriptor and mapping are gone as well.
+ */
+
+/** define SHATOMIC_SUPER_MAGIC - f_type of the filesystem, by statfs(2). */
+#define SHATOMIC_SUPER_MAGIC 0x73686174
+
+/**
  * define SHATOMIC_NAME_SIZE - Bytes in a name field, closing NUL included.
  *
  * A name has 1 to SHATOMIC_NAME_SIZE - 1 bytes, each printable ASCII other
- * than '/' and space; it does not begin with '.'. Bytes after the NUL must be
- * zero.
+ * than '/' and space; it does not begin with '.'.
  */
 #define SHATOMIC_NAME_SIZE 64
 
 /* Commands on /dev/shatomic. */
 #define SHATOMIC_IOC_INFO		_IO(SHATOMIC_IOC_MAGIC, 0x00)
 #define SHATOMIC_IOC_CREATE		_IO(SHATOMIC_IOC_MAGIC, 0x01)
-#define SHATOMIC_IOC_OPEN		_IO(SHATOMIC_IOC_MAGIC, 0x02)
-#define SHATOMIC_IOC_UNLINK		_IO(SHATOMIC_IOC_MAGIC, 0x03)
-#define SHATOMIC_IOC_LIST		_IO(SHATOMIC_IOC_MAGIC, 0x04)
 
 /* Commands on the file descriptor of a region. */
 #define SHATOMIC_IOC_REGION_INFO	_IO(SHATOMIC_IOC_MAGIC, 0x40)
 #define SHATOMIC_IOC_BATCH		_IO(SHATOMIC_IOC_MAGIC, 0x41)
-#define SHATOMIC_IOC_PUBLISH		_IO(SHATOMIC_IOC_MAGIC, 0x42)
 #define SHATOMIC_IOC_STATS		_IO(SHATOMIC_IOC_MAGIC, 0x43)
 #define SHATOMIC_IOC_EXPORT_DMABUF	_IO(SHATOMIC_IOC_MAGIC, 0x44)
 
@@ -187,7 +220,7 @@ enum shatomic_row_status {
  * @SHATOMIC_FIELD_PEER_OFFSETS: peer_offsets
  * @SHATOMIC_FIELD_REGION_SIZE: region_size
  * @SHATOMIC_FIELD_MODE: mode
- * @SHATOMIC_FIELD_NAME: name
+ * @SHATOMIC_FIELD_DIRECTORY: directory
  * @SHATOMIC_FIELD_RESERVED: a reserved field
  * @SHATOMIC_FIELD_MASKS: masks
  * @SHATOMIC_FIELD_COMPARAND_MASKS: comparand_masks
@@ -210,7 +243,7 @@ enum shatomic_field {
 	SHATOMIC_FIELD_PEER_OFFSETS	= 13,
 	SHATOMIC_FIELD_REGION_SIZE	= 14,
 	SHATOMIC_FIELD_MODE		= 15,
-	SHATOMIC_FIELD_NAME		= 16,
+	SHATOMIC_FIELD_DIRECTORY	= 16,
 	SHATOMIC_FIELD_RESERVED		= 17,
 	SHATOMIC_FIELD_MASKS		= 18,
 	SHATOMIC_FIELD_COMPARAND_MASKS	= 19,
@@ -308,14 +341,13 @@ struct shatomic_ioc_info {
  *	there are not enough. Without it they are used as they can be had.
  * @SHATOMIC_CREATE_ASYNC_FREE: The last close returns at once and a kernel
  *	worker frees the memory; else it is freed when close() returns.
- * @SHATOMIC_CREATE_UNPUBLISHED: Nobody can open the region by its name before
- *	SHATOMIC_IOC_PUBLISH, so that it can be filled first; EINVAL without a
- *	name.
+ * @SHATOMIC_CREATE_IN_DIRECTORY: The region is a file of the filesystem of
+ *	@directory and can be given a name there. Else it can have none.
  */
 enum shatomic_create_flags {
 	SHATOMIC_CREATE_HUGE		= 1 << 0,
 	SHATOMIC_CREATE_ASYNC_FREE	= 1 << 1,
-	SHATOMIC_CREATE_UNPUBLISHED	= 1 << 2,
+	SHATOMIC_CREATE_IN_DIRECTORY	= 1 << 2,
 };
 
 /**
@@ -327,11 +359,15 @@ enum shatomic_create_flags {
  * @fd: [out] The region's descriptor, close-on-exec, open for reading and
  *	writing.
  * @mode: Who may open the region by its name: permission bits as of open(2),
- *	less the umask. At most 0777; 0 without a name.
+ *	less the umask. At most 0777; 0 without SHATOMIC_CREATE_IN_DIRECTORY,
+ *	whose mode is 0600.
  * @limit: [out] On EPERM and ENOMEM, enum shatomic_limit: which limit.
- * @error_field: [out] On EINVAL and EOPNOTSUPP, enum shatomic_field.
- * @name: Name in the caller's IPC namespace, or all zero for none. A named
- *	region stays until SHATOMIC_IOC_UNLINK or the end of the namespace.
+ * @error_field: [out] On EINVAL, EOPNOTSUPP, EBADF, EACCES, EROFS and
+ *	EOVERFLOW, enum shatomic_field.
+ * @directory: With SHATOMIC_CREATE_IN_DIRECTORY a descriptor of the directory of
+ *	a filesystem of type shatomic, by O_PATH too, else EBADF; the caller
+ *	must have the right to write to it, else EACCES. Else 0.
+ * @reserved: Must be 0.
  *
  * The memory comes from the NUMA nodes that the calling thread's memory policy
  * has (set_mempolicy(2)), all of it before the call returns.
@@ -347,99 +383,17 @@ struct shatomic_ioc_create {
 	__u32 mode;
 	__u32 limit;
 	__u32 error_field;
-	__u8 name[SHATOMIC_NAME_SIZE];
+	__s32 directory;
+	__u32 reserved;
 };
 
 /**
- * enum shatomic_open_flags - Flags of struct shatomic_ioc_open
+ * enum shatomic_open_flags - How a descriptor of a region was opened
  * @SHATOMIC_OPEN_READ_ONLY: The descriptor maps read-only, and its batches may
  *	only have rows that do not write to the region.
  */
 enum shatomic_open_flags {
 	SHATOMIC_OPEN_READ_ONLY		= 1 << 0,
-};
-
-/**
- * struct shatomic_ioc_open - ioctl(SHATOMIC_IOC_OPEN): a region by its name
- * @size: sizeof(struct shatomic_ioc_open)
- * @flags: enum shatomic_open_flags
- * @fd: [out] The region's descriptor, close-on-exec.
- * @error_field: [out] On EINVAL and EOPNOTSUPP, enum shatomic_field.
- * @name: The name, in the caller's IPC namespace.
- */
-struct shatomic_ioc_open {
-	__u32 size;
-	__u32 flags;
-	__s32 fd;
-	__u32 error_field;
-	__u8 name[SHATOMIC_NAME_SIZE];
-};
-
-/**
- * struct shatomic_ioc_unlink - ioctl(SHATOMIC_IOC_UNLINK): remove a name
- * @size: sizeof(struct shatomic_ioc_unlink)
- * @flags: Must be 0.
- * @error_field: [out] On EINVAL and EOPNOTSUPP, enum shatomic_field.
- * @reserved: Must be 0.
- * @name: The name, in the caller's IPC namespace.
- *
- * The memory stays until the last descriptor and mapping are gone. Only the
- * region's owner may do it, and callers with CAP_FOWNER in the user namespace of
- * the IPC namespace, or in their own when the owner is mapped there; else EACCES.
- */
-struct shatomic_ioc_unlink {
-	__u32 size;
-	__u32 flags;
-	__u32 error_field;
-	__u32 reserved;
-	__u8 name[SHATOMIC_NAME_SIZE];
-};
-
-/**
- * struct shatomic_list_entry - One named region
- * @region_size: Size in bytes.
- * @huge_bytes: How many of them lie in huge pages.
- * @uid: Owner, in the caller's user namespace.
- * @gid: Group, in the caller's user namespace.
- * @mode: Permission bits.
- * @reserved: 0
- * @name: The name.
- */
-struct shatomic_list_entry {
-	__u64 region_size;
-	__u64 huge_bytes;
-	__u32 uid;
-	__u32 gid;
-	__u32 mode;
-	__u32 reserved;
-	__u8 name[SHATOMIC_NAME_SIZE];
-};
-
-/* Most bytes of an entry that a kernel fills. */
-#define SHATOMIC_MAX_LIST_ENTRY_SIZE 4096
-
-/**
- * struct shatomic_ioc_list - ioctl(SHATOMIC_IOC_LIST): the named regions
- * @size: sizeof(struct shatomic_ioc_list)
- * @flags: Must be 0.
- * @entry_size: sizeof(struct shatomic_list_entry): the distance between
- *	entries, at most SHATOMIC_MAX_LIST_ENTRY_SIZE, else EINVAL. A kernel
- *	that knows longer entries cuts them, one that knows shorter ones fills
- *	them with zeros.
- * @capacity: How many entries there is room for, 0 to ask for @count only.
- * @count: [out] How many named regions there are in the caller's IPC
- *	namespace. When it exceeds @capacity, the first @capacity were written.
- * @reserved: Must be 0.
- * @entries: Address of the entries, sorted by name.
- */
-struct shatomic_ioc_list {
-	__u32 size;
-	__u32 flags;
-	__u32 entry_size;
-	__u32 capacity;
-	__u32 count;
-	__u32 reserved;
-	__u64 entries;
 };
 
 /**
@@ -454,8 +408,7 @@ struct shatomic_ioc_list {
  * @gid: [out] Group, in the caller's user namespace.
  * @open_flags: [out] enum shatomic_open_flags of this descriptor.
  * @reserved: Must be 0.
- * @name: [out] Its name, all zero when it never had one. It is told after
- *	unlinking too.
+ * @name: [out] Its name now, all zero when it has none.
  */
 struct shatomic_ioc_region_info {
 	__u32 size;
@@ -469,26 +422,6 @@ struct shatomic_ioc_region_info {
 	__u32 open_flags;
 	__u32 reserved;
 	__u8 name[SHATOMIC_NAME_SIZE];
-};
-
-/**
- * struct shatomic_ioc_publish - ioctl(SHATOMIC_IOC_PUBLISH): give the name
- * @size: sizeof(struct shatomic_ioc_publish)
- * @flags: Must be 0.
- * @error_field: [out] On EINVAL and EOPNOTSUPP, enum shatomic_field.
- * @reserved: Must be 0.
- *
- * Gives a region that was created with SHATOMIC_CREATE_UNPUBLISHED its name, in
- * the caller's IPC namespace. EEXIST when another has got it meanwhile, EALREADY
- * when the region had it before (unlinked since or not), EINVAL when it has
- * none to give, EACCES by a read-only descriptor or for who is neither the
- * region's owner nor has CAP_FOWNER in a user namespace where he is mapped.
- */
-struct shatomic_ioc_publish {
-	__u32 size;
-	__u32 flags;
-	__u32 error_field;
-	__u32 reserved;
 };
 
 /**
@@ -534,10 +467,13 @@ struct shatomic_ioc_stats {
  * @flags: Must be 0.
  * @fd: [out] The DMA buffer's descriptor, close-on-exec.
  * @error_field: [out] On EOPNOTSUPP, enum shatomic_field.
+ * @limit: [out] On EPERM and ENOMEM, enum shatomic_limit: which limit.
+ * @reserved: Must be 0.
  *
  * Other drivers import it and have their devices read and write the region's
  * memory, rounded up to whole pages. It can be mapped as the region can, and
- * keeps the region as a descriptor does. Each call makes another one. EACCES by
+ * keeps the region as a descriptor does. Each call makes another one, which the
+ * limits on how many regions there may be count as a region. EACCES by
  * a descriptor that is not open for both reading and writing, as the buffer is;
  * EOPNOTSUPP with error_field SHATOMIC_FIELD_NONE when the kernel has no DMA
  * buffers.
@@ -552,6 +488,8 @@ struct shatomic_ioc_export_dmabuf {
 	__u32 flags;
 	__s32 fd;
 	__u32 error_field;
+	__u32 limit;
+	__u32 reserved;
 };
 
 /** define SHATOMIC_SNAPSHOT_ROWS - Most rows with SHATOMIC_BATCH_SNAPSHOT. */

@@ -10,6 +10,7 @@
 
 #include <liburing.h>
 #include <linux/shatomic.h>
+#include <pthread.h>
 #include <semaphore.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,6 +18,8 @@
 #include <sys/types.h>
 
 #define DEVICE "/dev/shatomic"
+#define NOBODY 65534
+#define MIB (1UL << 20)
 
 /*
  * An input is a sequence of calls, each of so many bytes: the first says which
@@ -41,6 +44,8 @@ struct sequence {
 #define SLOTS 6
 #define BASES 3
 #define WINDOWS 6
+/* Mappings that are in none of the windows. */
+#define MAX_LOOSE 64
 
 /* Memory for columns: one after the other, with nothing behind each. */
 #define PIECES 16
@@ -80,13 +85,34 @@ struct base {
 };
 
 /**
+ * struct userfault - Memory that a thread gives out
+ * @fd: Its descriptor.
+ * @memory: A window.
+ * @how: How it is given out.
+ * @delay_ms: How late.
+ * @thread: Who does that.
+ * @is_served: Whether somebody does.
+ */
+struct userfault {
+	int fd;
+	unsigned char *memory;
+	uint8_t how;
+	unsigned int delay_ms;
+	pthread_t thread;
+	bool is_served;
+};
+
+/**
  * struct world - What a process has that makes calls
  * @device: /dev/shatomic
  * @importer: /dev/importer
  * @plain: A file in memory that is no region.
  * @pipe: Both ends.
+ * @second_pipe: Of another.
  * @post: A pair of sockets.
- * @ipc_ns: The IPC namespace to come back to.
+ * @mount_ns: The mount namespace to come back to.
+ * @directory: Where regions have names, in an instance that all workers share.
+ * @path_directory: The same by O_PATH.
  * @bases: The regions that stay.
  * @read_only: A descriptor of the first of them.
  * @first_fd: From this descriptor on all are of the input.
@@ -96,15 +122,18 @@ struct base {
  * @rings: One of each kind, where they could be made.
  * @has_rings: Whether they were.
  * @loose: Mappings that are in no window.
- * @loose_count: How many.
+ * @loose_count: How many, and those that there was no room for.
  * @number: Which worker it is, for names of its own.
  * @is_child: A child of a worker.
  * @child: One of a worker's, 0 for none.
- * @has_names: Names may have been given.
+ * @has_names: Names may have been given, or instances mounted.
  * @has_parameters: Parameters of the module may not be as they were.
  * @has_affinity: Nor the CPUs that it may use.
- * @has_namespace: Nor the IPC namespace.
+ * @has_namespace: Nor the mount namespace.
  * @has_mappings: Nor the windows.
+ * @has_pipes: Something may be left in pipes and sockets.
+ * @has_buffers: The first ring knows memory of its own.
+ * @userfault: Memory that is given out, in a window.
  * @main: The thread that goes through the input.
  * @helper: Another, which makes some of its calls meanwhile.
  * @job: The helper's call.
@@ -118,8 +147,11 @@ struct world {
 	int importer;
 	int plain;
 	int pipe[2];
+	int second_pipe[2];
 	int post[2];
-	int ipc_ns;
+	int mount_ns;
+	int directory;
+	int path_directory;
 	struct base bases[BASES];
 	int read_only;
 	int first_fd;
@@ -131,7 +163,7 @@ struct world {
 	struct {
 		void *memory;
 		size_t bytes;
-	} loose[MAX_CALLS];
+	} loose[MAX_LOOSE];
 	unsigned int loose_count;
 	unsigned int number;
 	bool is_child;
@@ -141,6 +173,9 @@ struct world {
 	bool has_affinity;
 	bool has_namespace;
 	bool has_mappings;
+	bool has_pipes;
+	bool has_buffers;
+	struct userfault userfault;
 	struct actor main;
 	struct actor helper;
 	uint8_t job[CALL_BYTES];
@@ -153,6 +188,7 @@ struct world {
 /* world.c */
 #define WINDOW_BYTES (4UL << 20)
 bool world_prepare_machine(void);
+bool world_prepare_module(void);
 void world_switch_cpu(unsigned int cpu);
 bool world_set_up(struct world *world, unsigned int number, uint64_t *calls);
 void world_reset(struct world *world);
@@ -160,16 +196,33 @@ bool world_has_rings(struct world *world);
 unsigned char *world_piece(unsigned int piece);
 unsigned char *world_read_only(unsigned char *memory);
 unsigned char *world_window(unsigned int window);
+unsigned char *world_mapping(const struct world *world, uint8_t which);
+/* The descriptor that was made last, of those that world_fd() has. */
+#define NEWEST_FD 15
 int world_fd(const struct world *world, uint8_t which);
 uint64_t world_size(const struct world *world, uint8_t which);
-void world_add_fd(struct world *world, int fd, uint64_t size);
+unsigned int world_add_fd(struct world *world, int fd, uint64_t size);
 void world_name(const struct world *world, uint8_t which,
 		uint8_t name[SHATOMIC_NAME_SIZE]);
 void world_set_parameter(struct world *world, uint8_t which, uint8_t value);
 
+/*
+ * The kinds of calls. Inputs that are kept have their numbers: new ones come last.
+ */
+enum kind {
+	BATCH, URING, INFO, CREATE, OPEN, UNLINK, LIST, REGION_INFO, PUBLISH,
+	STATS, EXPORT, RAW, MAP, MEMORY, CLOSE, DUP, REOPEN, PASS, FILE_CALL,
+	CHANGE_FILE, DMABUF, SEE, PARAMETER, CHILD, NAMESPACE, AFFINITY, REMAP,
+	TOUCH, PIPES, URING_FILE, ATTRIBUTES, USERFAULT, RACE, MEMCG, UNLOAD,
+	MOUNT, ENTRY,
+	KINDS
+};
+
+/* What makes a call of a kind, by the input's bytes. */
+typedef void kind_fn(struct actor *actor, const uint8_t *bytes);
+
 /* perform.c */
 extern const unsigned int kind_count;
-#define KIND_BATCH 0
 const char *kind_name(unsigned int kind);
 bool kind_is_slow(unsigned int kind);
 bool call_is_quick(const uint8_t *bytes);
@@ -177,6 +230,9 @@ bool call_is_quick(const uint8_t *bytes);
 #define IN_A_BURST 0x08
 void perform_sequence(struct world *world, const struct sequence *sequence);
 void *perform_jobs(void *actor);
+void perform_meanwhile(struct world *world, const uint8_t *bytes);
+void perform_wait(struct world *world);
+void count_call(struct actor *actor, unsigned int kind);
 void call_begin(struct actor *actor, unsigned int kind);
 void call_end(struct actor *actor);
 bool call_again(struct actor *actor);
@@ -203,6 +259,58 @@ uint32_t args_size(uint8_t how, size_t size, size_t min_size);
 /* batch.c */
 void *batch_args(struct actor *actor, const uint8_t *bytes, uint32_t *size);
 bool batch_is_quick(const uint8_t *bytes);
+
+/* mapping.c */
+kind_fn run_map;
+kind_fn run_memory;
+kind_fn run_remap;
+
+/* touch.c */
+bool touch_begin(void);
+kind_fn run_touch;
+
+/* pipes.c */
+kind_fn run_pipes;
+void pipes_reset(struct world *world);
+
+/* uring.c */
+kind_fn run_uring;
+kind_fn run_uring_file;
+void uring_reset(struct world *world);
+
+/* attributes.c */
+kind_fn run_attributes;
+
+/* userfault.c */
+kind_fn run_userfault;
+void userfault_reset(struct world *world);
+
+/* races.c */
+kind_fn run_race;
+
+/* memcg.c */
+kind_fn run_memcg;
+
+/* names.c */
+bool names_begin(void);
+bool names_end(void);
+bool names_set_up(struct world *world);
+void names_reset(struct world *world);
+int names_directory(const struct world *world, uint8_t which);
+kind_fn run_open;
+kind_fn run_unlink;
+kind_fn run_list;
+kind_fn run_publish;
+kind_fn run_mount;
+kind_fn run_entry;
+
+/* unload.c */
+kind_fn run_unload;
+bool unload_under_load(unsigned int *busy);
+
+/* files.c */
+kind_fn run_file;
+kind_fn run_change_file;
 
 /* guide.c */
 
@@ -247,5 +355,11 @@ void guide_invent(const struct guide *guide, struct sequence *sequence);
 uint32_t guide_found(const struct guide *guide);
 uint32_t guide_count(const uint8_t *map, uint32_t size);
 void guide_keep_least(struct guide *guide, struct world *world, bool *kept);
+
+/* corpus.c */
+void corpus_print(FILE *to, const char *before,
+		  const struct sequence *sequence);
+void corpus_load(struct guide *guide, const char *path);
+void corpus_save(const struct guide *guide, const bool *kept, const char *path);
 
 #endif /* TESTS_FUZZ_CALLS_H */

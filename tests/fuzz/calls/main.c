@@ -3,20 +3,21 @@
  * Fuzzes the module from its every side: sequences of calls, guided by what
  * they reach in the module. A worker for each CPU makes and tries inputs, and
  * all share what they find. Meanwhile tracepoints go on and off, root looks at
- * debugfs, and a CPU goes off now and then. In the end nothing may be left of
- * it all; what the kernel has to say, the guest's log tells.
+ * debugfs, a CPU goes off now and then, and the module goes and comes back. In the
+ * end nothing may be left of it all; what the kernel has to say, the guest's log
+ * tells.
  *
- *   FUZZ_CALLS=10000000 FUZZ_CORPUS=directory FUZZ_NEW=directory calls
+ *   FUZZ_CALLS=10000000 FUZZ_CORPUS=file FUZZ_NEW=file calls
  *
  * It takes FUZZ_SECONDS at most, begins with the inputs in FUZZ_CORPUS and
  * leaves in FUZZ_NEW the least of them, and of those it found, that reach all.
- * Root runs it in a guest with KCOV and fault injection, see
- * tests/fuzz/run-module. TAP, with figures as comments.
+ * Root runs it in a guest with KCOV and fault injection, see tests/fuzz/run-module;
+ * where there is neither, inputs are changed at random, and no call is made to
+ * fail. TAP, with figures as comments.
  */
 #include "calls.h"
 #include "../../tap.h"
 
-#include <dirent.h>
 #include <sys/ioctl.h>
 
 #define MAX_WORKERS 16
@@ -26,6 +27,8 @@
 /* What no worker may take longer for than. */
 #define STUCK_SECONDS 120
 #define REPORT_SECONDS 30
+/* How often the module goes, which takes workers a start. */
+#define UNLOAD_SECONDS 150
 
 /**
  * struct worker - What is known of a worker
@@ -50,83 +53,6 @@ static struct shared {
 
 static unsigned int worker_count;
 
-static void print_sequence(const struct sequence *sequence)
-{
-	uint32_t i, j;
-
-	for (i = 0; i < sequence->count; i++) {
-		printf("# ");
-		for (j = 0; j < CALL_BYTES; j++)
-			printf("%02x", sequence->calls[i][j]);
-		printf(" %s\n", kind_name(sequence->calls[i][0] % kind_count));
-	}
-}
-
-/*
- * Inputs as files.
- */
-
-static void load_input(const char *directory, const char *name)
-{
-	struct guide *guide = &shared->guide;
-	struct found *found = &guide->found[guide->count];
-	char path[512];
-	ssize_t size;
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/%s", directory, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	size = read(fd, found->sequence.calls, sizeof(found->sequence.calls));
-	close(fd);
-	if (size < CALL_BYTES || guide->count == MAX_FOUND - 1)
-		return;
-	found->sequence.count = size / CALL_BYTES;
-	found->is_there = true;
-	guide->count++;
-}
-
-static void load_corpus(const char *directory)
-{
-	DIR *entries = opendir(directory);
-	struct dirent *entry;
-
-	while (entries && (entry = readdir(entries))) {
-		if (entry->d_name[0] != '.')
-			load_input(directory, entry->d_name);
-	}
-	if (entries)
-		closedir(entries);
-	printf("# %u inputs to begin with\n", guide_found(&shared->guide));
-}
-
-static void save_input(const char *directory, uint32_t which)
-{
-	const struct sequence *sequence = &shared->guide.found[which].sequence;
-	ssize_t size = sequence->count * CALL_BYTES;
-	char path[512];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/%u", directory, which);
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-	if (write(fd, sequence->calls, size) != size)
-		perror(path);
-	close(fd);
-}
-
-static void save_corpus(const char *directory)
-{
-	uint32_t count = guide_found(&shared->guide), saved = 0, i;
-
-	mkdir(directory, 0755);
-	for (i = 0; i < count; i++) {
-		if (!shared->kept[i])
-			continue;
-		save_input(directory, i);
-		saved++;
-	}
-	printf("# %u inputs of %u do what all do\n", saved, count);
-}
-
 /*
  * Workers.
  */
@@ -146,9 +72,10 @@ static void work(unsigned int number)
 {
 	struct worker *worker = &shared->workers[number];
 	struct guide *guide = &shared->guide;
-	uint32_t known = guide_found(guide), i;
+	uint32_t known = worker->inputs ? 0 : guide_found(guide), i;
 
 	set_up_world(number, worker->calls);
+	/* Once: it may be started again. */
 	for (i = number; i < known; i += worker_count) {
 		worker->current = guide->found[i].sequence;
 		guide_replay(guide, &world, i);
@@ -282,7 +209,7 @@ static bool kernel_is_well(unsigned long taint)
 		return true;
 	for (i = 0; i < worker_count; i++) {
 		printf("# the kernel complains; worker %u is at\n", i);
-		print_sequence(&shared->workers[i].current);
+		corpus_print(stdout, "# ", &shared->workers[i].current);
 	}
 	return false;
 }
@@ -312,7 +239,7 @@ static bool workers_are_well(void)
 		} else {
 			printf("# worker %u is stuck by\n", i);
 		}
-		print_sequence(&worker->current);
+		corpus_print(stdout, "# ", &worker->current);
 		return false;
 	}
 	return true;
@@ -332,19 +259,44 @@ static void end_workers(bool well)
 	}
 }
 
+static void start_workers(void)
+{
+	unsigned int i;
+
+	__atomic_store_n(&shared->stop, false, __ATOMIC_RELAXED);
+	for (i = 0; i < worker_count; i++)
+		shared->workers[i].pid = start(work, i);
+}
+
+/* With no worker, since one would keep the module; whether all was well. */
+static bool unload(void)
+{
+	unsigned int busy = 0;
+	bool well;
+
+	end_workers(true);
+	well = names_end() && unload_under_load(&busy) &&
+	       world_prepare_module();
+	printf("# the module %s, %u times while others used it\n",
+	       well ? "went and came back" : "did not go or come back", busy);
+	if (well)
+		start_workers();
+	return well;
+}
+
 static void fuzz(uint64_t calls, time_t most)
 {
 	time_t begin = time(NULL), reported = begin, seconds;
 	unsigned long taint = kernel_taint();
-	unsigned int second = 0, kind, i;
+	unsigned int second = 0, kind;
 	bool well = true;
 
-	for (i = 0; i < worker_count; i++)
-		shared->workers[i].pid = start(work, i);
+	start_workers();
 	while (all_calls() < calls && time(NULL) - begin < most && well) {
 		sleep(1);
 		look_around(++second);
-		well = kernel_is_well(taint) && workers_are_well();
+		well = kernel_is_well(taint) && workers_are_well() &&
+		       (second % UNLOAD_SECONDS || unload());
 		if (time(NULL) - reported < REPORT_SECONDS)
 			continue;
 		reported = time(NULL);
@@ -405,12 +357,14 @@ int main(void)
 	worker_count = sysconf(_SC_NPROCESSORS_ONLN);
 	if (worker_count > MAX_WORKERS)
 		worker_count = MAX_WORKERS;
-	load_corpus(corpus ? corpus : "corpus");
+	corpus_load(&shared->guide, corpus ? corpus : "corpus");
 	fuzz(calls ? strtoull(calls, NULL, 0) : 100000,
 	     seconds ? atoi(seconds) : 86400);
 	report(!wait_child(start(choose_least, worker_count)),
 	       "the least inputs can be told");
-	save_corpus(new ? new : "new");
+	corpus_save(&shared->guide, shared->kept, new ? new : "new");
+	report(names_end() && names_begin(),
+	       "the filesystem of names goes and comes back");
 	report_leftovers();
 	return report_end();
 }

@@ -10,26 +10,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/dma-buf.h>
-#include <linux/falloc.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/sendfile.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#define NOBODY 65534
-#define MIB (1UL << 20)
-/* How long the kernel may take for what io_uring was given. */
-#define STUCK_SECONDS 100
 
 /* The last byte of a call. */
 #define AS_NOBODY 0x01
@@ -38,9 +28,7 @@
 /* How often a call is made in a burst. */
 #define BURST 32
 
-typedef void kind_fn(struct actor *actor, const uint8_t *bytes);
-
-static void count_call(struct actor *actor, unsigned int kind)
+void count_call(struct actor *actor, unsigned int kind)
 {
 	__atomic_fetch_add(&actor->world->calls[kind], 1, __ATOMIC_RELAXED);
 }
@@ -145,13 +133,6 @@ void *args_place(struct actor *actor, uint8_t how, const void *args,
 		CALL(actor, kind, ioctl(fd, number, place_));                 \
 	})
 
-enum kind {
-	BATCH, URING, INFO, CREATE, OPEN, UNLINK, LIST, REGION_INFO, PUBLISH,
-	STATS, EXPORT, RAW, MAP, MEMORY, CLOSE, DUP, REOPEN, PASS, FILE_CALL,
-	CHANGE_FILE, DMABUF, SEE, PARAMETER, CHILD, NAMESPACE, AFFINITY,
-	KINDS
-};
-
 static void run_batch(struct actor *actor, const uint8_t *bytes)
 {
 	uint32_t size;
@@ -159,75 +140,6 @@ static void run_batch(struct actor *actor, const uint8_t *bytes)
 
 	CALL(actor, BATCH,
 	     ioctl(world_fd(actor->world, bytes[1]), SHATOMIC_IOC_BATCH, args));
-}
-
-/* Until nothing is left; the kernel has long to complete it all. */
-static void take_completions(struct io_uring *ring, unsigned int count)
-{
-	struct __kernel_timespec patience = { .tv_sec = STUCK_SECONDS };
-	struct io_uring_cqe *cqe;
-	int err;
-
-	while (count) {
-		err = io_uring_wait_cqe_timeout(ring, &cqe, &patience);
-		if (err == -EINTR || err == -EAGAIN)
-			continue;
-		if (err) {
-			printf("# io_uring does not complete: %d\n", err);
-			fflush(stdout);
-			abort();
-		}
-		io_uring_cqe_seen(ring, cqe);
-		count--;
-	}
-}
-
-static void submit(struct actor *actor, struct io_uring *ring,
-		   unsigned int count)
-{
-	unsigned int i, submitted = 0;
-	int ret;
-
-	/* What a fault kept from being submitted is so at another time. */
-	for (i = 0; i < 100 && submitted < count; i++) {
-		ret = CALL(actor, URING, io_uring_submit(ring));
-		if (ret > 0)
-			submitted += ret;
-	}
-	take_completions(ring, submitted);
-}
-
-/* A batch, whose descriptor tells besides how it is queued. */
-static void run_uring(struct actor *actor, const uint8_t *bytes)
-{
-	struct world *world = actor->world;
-	uint8_t how = bytes[1] / 16;
-	struct io_uring *ring = &world->rings[how == 15];
-	unsigned int count = how == 1 || how == 2 ? how + 1 : 1, i;
-	struct shatomic_uring_batch payload = { 0 };
-	struct io_uring_sqe *sqe;
-	void *args;
-
-	if (actor != &world->main || !world_has_rings(world))
-		return;
-	args = batch_args(actor, bytes, &payload.size);
-	payload.args = (uintptr_t)args;
-	if (how == 3)
-		payload.size += 8;
-	if (how == 4)
-		payload.reserved = 1;
-	for (i = 0; i < count; i++) {
-		sqe = io_uring_get_sqe(ring);
-		io_uring_prep_rw(IORING_OP_URING_CMD, sqe,
-				 world_fd(world, bytes[1]), NULL, 0, 0);
-		sqe->cmd_op = how == 5 ? SHATOMIC_IOC_STATS : SHATOMIC_IOC_BATCH;
-		if (how == 6 || how == 2)
-			sqe->flags |= IOSQE_ASYNC;
-		if (how == 7)
-			sqe->flags |= IOSQE_IO_DRAIN;
-		memcpy(sqe->cmd, &payload, sizeof(payload));
-	}
-	submit(actor, ring, count);
 }
 
 static void run_info(struct actor *actor, const uint8_t *bytes)
@@ -245,7 +157,7 @@ static void run_create(struct actor *actor, const uint8_t *bytes)
 	static const uint64_t sizes[] = {
 		4096, 1, 8, 4095, 4097, 8192, 12288, 65536, 100000, 0,
 		1ULL << 40, 1ULL << 62, ~0ULL, 1U << 31, 20000, 24576, 2 * MIB,
-		2 * MIB + 1, 3 * MIB, 60 * MIB,
+		2 * MIB + 1, 3 * MIB, 60 * MIB, 2 * MIB - 1, 2,
 	};
 	static const uint32_t modes[] = { 0, 0600, 0666, 0644, 0444, 0777,
 					  01000, ~0U };
@@ -257,65 +169,25 @@ static void run_create(struct actor *actor, const uint8_t *bytes)
 	struct world *world = actor->world;
 	struct shatomic_ioc_create *place;
 
-	world_name(world, bytes[6], args.name);
-	/* A name wants to be opened by others; without one there is no mode. */
-	if (args.name[0] && !bytes[5])
-		args.mode = 0666;
-	world->has_names |= args.name[0];
+	/* Of 1 to 4098 bytes. */
+	if (bytes[4] & 0x80)
+		args.region_size = 1 + (bytes[4] & 0x40 ? bytes[7] % 4 :
+							  bytes[7] * 4097 / 255);
+	/* A region that may have a name wants to be opened by others. */
+	if (args.flags & SHATOMIC_CREATE_IN_DIRECTORY) {
+		args.directory = names_directory(world, bytes[8]);
+		if (!bytes[5])
+			args.mode = 0666;
+	}
+	args.reserved = bytes[9];
 	args.size = args_size(bytes[2], sizeof(args),
 			      offsetof(struct shatomic_ioc_create, limit));
 	place = args_place(actor, bytes[2], &args, sizeof(args));
 	if (!CALL(actor, CREATE,
 		  ioctl(world->device, SHATOMIC_IOC_CREATE, place)))
 		world_add_fd(world, place->fd, args.region_size);
-}
-
-static void run_open(struct actor *actor, const uint8_t *bytes)
-{
-	struct shatomic_ioc_open args = { .flags = bytes[3] };
-	struct shatomic_ioc_open *place;
-
-	world_name(actor->world, bytes[6], args.name);
-	args.size = args_size(bytes[2], sizeof(args), sizeof(args));
-	place = args_place(actor, bytes[2], &args, sizeof(args));
-	if (!CALL(actor, OPEN,
-		  ioctl(actor->world->device, SHATOMIC_IOC_OPEN, place)))
-		world_add_fd(actor->world, place->fd, 0);
-}
-
-static void run_unlink(struct actor *actor, const uint8_t *bytes)
-{
-	struct shatomic_ioc_unlink args = { .flags = bytes[3],
-					    .reserved = bytes[4] };
-
-	world_name(actor->world, bytes[6], args.name);
-	STRUCT_CALL(actor, UNLINK, actor->world->device, SHATOMIC_IOC_UNLINK,
-		    bytes[2], args, name);
-}
-
-static void run_list(struct actor *actor, const uint8_t *bytes)
-{
-	static const uint32_t entry_sizes[] = {
-		sizeof(struct shatomic_list_entry), 0, 1, 8, 200,
-		SHATOMIC_MAX_LIST_ENTRY_SIZE, SHATOMIC_MAX_LIST_ENTRY_SIZE + 1,
-		~0U,
-	};
-	static const uint32_t capacities[] = { 64, 0, 1, 2, 3, 4096, 1U << 31,
-					       ~0U };
-	static const uint64_t offsets[] = { 0, 1, PIECE_BYTES - 96,
-					    PIECE_BYTES - 100, PIECE_BYTES,
-					    1ULL << 63 };
-	struct shatomic_ioc_list args = {
-		.flags = bytes[3],
-		.entry_size = entry_sizes[bytes[4] % COUNT_OF(entry_sizes)],
-		.capacity = capacities[bytes[5] % COUNT_OF(capacities)],
-		.reserved = bytes[6],
-		.entries = (uintptr_t)world_piece(0) +
-			   offsets[bytes[7] % COUNT_OF(offsets)],
-	};
-
-	STRUCT_CALL(actor, LIST, actor->world->device, SHATOMIC_IOC_LIST,
-		    bytes[2], args, entries);
+	if (args.directory > 0)
+		close(args.directory);
 }
 
 static void run_region_info(struct actor *actor, const uint8_t *bytes)
@@ -325,15 +197,6 @@ static void run_region_info(struct actor *actor, const uint8_t *bytes)
 
 	STRUCT_CALL(actor, REGION_INFO, world_fd(actor->world, bytes[1]),
 		    SHATOMIC_IOC_REGION_INFO, bytes[2], args, region_size);
-}
-
-static void run_publish(struct actor *actor, const uint8_t *bytes)
-{
-	struct shatomic_ioc_publish args = { .flags = bytes[3],
-					     .reserved = bytes[4] };
-
-	STRUCT_CALL(actor, PUBLISH, world_fd(actor->world, bytes[1] + 4),
-		    SHATOMIC_IOC_PUBLISH, bytes[2], args, reserved);
 }
 
 static void run_stats(struct actor *actor, const uint8_t *bytes)
@@ -371,128 +234,6 @@ static void run_raw(struct actor *actor, const uint8_t *bytes)
 	CALL(actor, RAW, ioctl(world_fd(actor->world, bytes[1]), number,
 			       args_place(actor, bytes[3] / 16, args,
 					  sizeof(args))));
-}
-
-static size_t map_length(const struct world *world, uint8_t which, uint8_t fd)
-{
-	static const size_t lengths[] = { 0, 4096, 8192, 1, 65536, 2 * MIB,
-					  4 * MIB, 12288 };
-	size_t size;
-
-	if (which % 16 < COUNT_OF(lengths) && which % 16)
-		return lengths[which % 16];
-	size = world_size(world, fd);
-	if (size > WINDOW_BYTES)
-		size = WINDOW_BYTES;
-	if (which % 16 == 8)
-		return 0;
-	return which % 16 == 9 ? size + 4096 : size;
-}
-
-static void run_map(struct actor *actor, const uint8_t *bytes)
-{
-	static const int protections[] = {
-		PROT_READ | PROT_WRITE, PROT_READ, PROT_NONE, PROT_WRITE,
-		PROT_READ | PROT_EXEC, PROT_READ | PROT_WRITE | PROT_EXEC,
-	};
-	static const int kinds[] = {
-		MAP_SHARED, MAP_PRIVATE, MAP_SHARED | MAP_POPULATE,
-		MAP_SHARED_VALIDATE, MAP_SHARED | MAP_LOCKED,
-		MAP_SHARED | MAP_NORESERVE, MAP_SHARED_VALIDATE | MAP_SYNC,
-		MAP_SHARED | MAP_HUGETLB,
-	};
-	static const off_t pages[] = { 0, 1, 2, 16, 512, 1L << 31, 1L << 50,
-				       -1 };
-	struct world *world = actor->world;
-	size_t length = map_length(world, bytes[5], bytes[1]);
-	int flags = kinds[bytes[4] % COUNT_OF(kinds)];
-	unsigned char *at = world_window(bytes[2] % WINDOWS);
-	bool anywhere = bytes[2] & 0x80;
-	void *memory;
-
-	world->has_mappings = true;
-	memory = (void *)CALL(actor, MAP, (long)mmap(
-		anywhere ? NULL : at + (size_t)bytes[7] % 16 * 4096 %
-				       (WINDOW_BYTES - length + 1),
-		length, protections[bytes[3] % COUNT_OF(protections)],
-		anywhere ? flags : flags | MAP_FIXED,
-		world_fd(world, bytes[1]),
-		pages[bytes[6] % COUNT_OF(pages)] << 12));
-	if (!anywhere || memory == MAP_FAILED)
-		return;
-	if (world->loose_count == MAX_CALLS) {
-		munmap(memory, length);
-		return;
-	}
-	world->loose[world->loose_count].memory = memory;
-	world->loose[world->loose_count++].bytes = length;
-}
-
-static const int advices[] = {
-	MADV_DONTNEED, MADV_REMOVE, MADV_HUGEPAGE, MADV_NOHUGEPAGE,
-	MADV_DONTFORK, MADV_DOFORK, MADV_WIPEONFORK, MADV_FREE, MADV_WILLNEED,
-	MADV_COLD, MADV_PAGEOUT, MADV_POPULATE_READ, MADV_POPULATE_WRITE,
-	25 /* MADV_COLLAPSE */, MADV_DONTDUMP, MADV_MERGEABLE,
-};
-
-/* What is done to mappings. */
-static void run_memory(struct actor *actor, const uint8_t *bytes)
-{
-	static unsigned char resident[WINDOW_BYTES / 4096];
-	unsigned char *at = world_window(bytes[2] % WINDOWS) +
-			    (size_t)bytes[3] % 32 * 4096;
-	unsigned char *other = world_window(bytes[6] % WINDOWS);
-	size_t length = map_length(actor->world, bytes[4], bytes[1]);
-	int rw = PROT_READ | PROT_WRITE;
-
-	if (length > WINDOW_BYTES)
-		length = WINDOW_BYTES;
-	if (bytes[2] & 0x80)
-		at = other;
-	actor->world->has_mappings = true;
-	switch (bytes[5] % 12) {
-	case 0:
-		CALL(actor, MEMORY, munmap(at, length));
-		break;
-	case 1:
-		CALL(actor, MEMORY,
-		     (long)mremap(at, length, length,
-				  MREMAP_MAYMOVE | MREMAP_FIXED, other));
-		break;
-	case 2:
-		CALL(actor, MEMORY, (long)mremap(at, length, 4096, 0));
-		break;
-	case 3:
-		CALL(actor, MEMORY, (long)mremap(at, 4096, length, 0));
-		break;
-	case 4:
-		CALL(actor, MEMORY, (long)mremap(at, 0, length,
-						 MREMAP_MAYMOVE | MREMAP_FIXED,
-						 other));
-		break;
-	case 5:
-	case 6:
-		CALL(actor, MEMORY,
-		     madvise(at, length,
-			     advices[bytes[6] % COUNT_OF(advices)]));
-		break;
-	case 7:
-		CALL(actor, MEMORY, mprotect(at, length, bytes[6] % 8 ?
-						     bytes[6] % 8 : rw));
-		break;
-	case 8:
-		CALL(actor, MEMORY, msync(at, length, bytes[6] % 8));
-		break;
-	case 9:
-		CALL(actor, MEMORY, mlock(at, length));
-		break;
-	case 10:
-		CALL(actor, MEMORY, munlock(at, length));
-		break;
-	case 11:
-		CALL(actor, MEMORY, mincore(at, length, resident));
-		break;
-	}
 }
 
 static void run_close(struct actor *actor, const uint8_t *bytes)
@@ -558,117 +299,6 @@ static void run_pass(struct actor *actor, const uint8_t *bytes)
 		return;
 	memcpy(&fd, CMSG_DATA(&control.header), sizeof(fd));
 	world_add_fd(world, fd, world_size(world, bytes[1]));
-}
-
-/* What is done to any file: its bytes go in and out. */
-static void run_file(struct actor *actor, const uint8_t *bytes)
-{
-	static const size_t lengths[] = { 8, 0, 1, 4096, 8192, 10000, 65536,
-					  PIECE_BYTES };
-	static const loff_t offsets[] = { 0, 1, 8, 4090, 4096, 7999, 8000,
-					  8192, 1L << 20, 1L << 40, -1 };
-	struct world *world = actor->world;
-	int fd = world_fd(world, bytes[1]);
-	size_t length = lengths[bytes[3] % COUNT_OF(lengths)];
-	loff_t offset = offsets[bytes[4] % COUNT_OF(offsets)];
-	unsigned char *memory = bytes[5] & 1 ? world_window(bytes[5] / 2 % WINDOWS) :
-					       world_piece(0);
-
-	switch (bytes[2] % 10) {
-	case 0:
-		CALL(actor, FILE_CALL, pwrite(fd, memory, length, offset));
-		break;
-	case 1:
-		CALL(actor, FILE_CALL, pread(fd, memory, length, offset));
-		break;
-	case 2:
-		CALL(actor, FILE_CALL, write(fd, memory, length));
-		break;
-	case 3:
-		CALL(actor, FILE_CALL, read(fd, memory, length));
-		break;
-	case 4:
-		CALL(actor, FILE_CALL, lseek(fd, offset, bytes[5] % 6));
-		break;
-	case 5:
-		CALL(actor, FILE_CALL,
-		     sendfile(world->plain, fd, &offset, length));
-		break;
-	case 6:
-		CALL(actor, FILE_CALL,
-		     sendfile(fd, world->plain, NULL, length));
-		break;
-	case 7:
-		CALL(actor, FILE_CALL,
-		     splice(fd, &offset, world->pipe[1], NULL, length,
-			    SPLICE_F_NONBLOCK));
-		break;
-	case 8:
-		CALL(actor, FILE_CALL,
-		     splice(world->pipe[0], NULL, fd, &offset, length,
-			    SPLICE_F_NONBLOCK));
-		break;
-	case 9:
-		CALL(actor, FILE_CALL,
-		     copy_file_range(world->bases[1].fd, &offset, fd, NULL,
-				     length, 0));
-		break;
-	}
-}
-
-static void run_change_file(struct actor *actor, const uint8_t *bytes)
-{
-	struct world *world = actor->world;
-	int fd = world_fd(world, bytes[1]);
-	struct stat status;
-
-	switch (bytes[2] % 13) {
-	case 0:
-		CALL(actor, CHANGE_FILE, ftruncate(fd, bytes[3] * 64L));
-		break;
-	case 1:
-		CALL(actor, CHANGE_FILE,
-		     fallocate(fd, bytes[3] % 4, bytes[4] * 64L, 4096));
-		break;
-	case 2:
-		CALL(actor, CHANGE_FILE, fstat(fd, &status));
-		break;
-	case 3:
-		CALL(actor, CHANGE_FILE, fchmod(fd, bytes[3] * 2));
-		break;
-	case 4:
-		CALL(actor, CHANGE_FILE,
-		     fchown(fd, bytes[3] % 2 ? NOBODY : 0,
-			    bytes[3] % 4 / 2 ? NOBODY : 0));
-		break;
-	case 5:
-		CALL(actor, CHANGE_FILE, fcntl(fd, F_ADD_SEALS, bytes[3]));
-		break;
-	case 6:
-		CALL(actor, CHANGE_FILE, fcntl(fd, F_GET_SEALS));
-		break;
-	case 7:
-		CALL(actor, CHANGE_FILE, fcntl(fd, F_SETLEASE, bytes[3] % 3));
-		break;
-	case 8:
-		CALL(actor, CHANGE_FILE,
-		     fcntl(fd, F_SETFL, bytes[3] % 2 ? O_APPEND : 0));
-		break;
-	case 9:
-		CALL(actor, CHANGE_FILE,
-		     flock(fd, LOCK_NB | (bytes[3] % 2 ? LOCK_EX : LOCK_UN)));
-		break;
-	case 10:
-		CALL(actor, CHANGE_FILE, fsync(fd));
-		break;
-	case 11:
-		CALL(actor, CHANGE_FILE,
-		     posix_fadvise(fd, 0, 0, bytes[3] % 6));
-		break;
-	case 12:
-		CALL(actor, CHANGE_FILE, futimens(fd, NULL));
-		break;
-	}
 }
 
 /* What a driver of a device does to a DMA buffer. */
@@ -759,6 +389,7 @@ static void run_child(struct actor *actor, const uint8_t *bytes)
 	actor->fail_nth = -1;
 }
 
+/* One of mounts of the thread's own, of which the helper sees nothing. */
 static void run_namespace(struct actor *actor, const uint8_t *bytes)
 {
 	struct world *world = actor->world;
@@ -766,7 +397,7 @@ static void run_namespace(struct actor *actor, const uint8_t *bytes)
 	(void)bytes;
 	actor->fault = 0;
 	if (actor == &world->main &&
-	    !CALL(actor, NAMESPACE, unshare(CLONE_NEWIPC)))
+	    !CALL(actor, NAMESPACE, unshare(CLONE_NEWNS)))
 		world->has_namespace = true;
 }
 
@@ -791,11 +422,11 @@ static const struct {
 	[URING] = { "io_uring", run_uring },
 	[INFO] = { "info", run_info },
 	[CREATE] = { "create", run_create },
-	[OPEN] = { "open", run_open },
-	[UNLINK] = { "unlink", run_unlink },
-	[LIST] = { "list", run_list },
+	[OPEN] = { "open a name", run_open },
+	[UNLINK] = { "unlink and rename", run_unlink },
+	[LIST] = { "readdir", run_list },
 	[REGION_INFO] = { "region_info", run_region_info },
-	[PUBLISH] = { "publish", run_publish },
+	[PUBLISH] = { "link", run_publish },
 	[STATS] = { "stats", run_stats },
 	[EXPORT] = { "export_dmabuf", run_export },
 	[RAW] = { "raw ioctl", run_raw },
@@ -813,6 +444,17 @@ static const struct {
 	[CHILD] = { "fork", run_child },
 	[NAMESPACE] = { "namespace", run_namespace },
 	[AFFINITY] = { "affinity", run_affinity },
+	[REMAP] = { "mremap", run_remap },
+	[TOUCH] = { "touch", run_touch },
+	[PIPES] = { "pipes", run_pipes },
+	[URING_FILE] = { "io_uring on files", run_uring_file },
+	[ATTRIBUTES] = { "attributes", run_attributes },
+	[USERFAULT] = { "userfault", run_userfault },
+	[RACE] = { "open and last close", run_race },
+	[MEMCG] = { "memory cgroup", run_memcg },
+	[UNLOAD] = { "unload", run_unload },
+	[MOUNT] = { "mount", run_mount },
+	[ENTRY] = { "directory", run_entry },
 };
 
 const unsigned int kind_count = KINDS;
@@ -825,7 +467,8 @@ const char *kind_name(unsigned int kind)
 bool kind_is_slow(unsigned int kind)
 {
 	return kind == PARAMETER || kind == CHILD || kind == NAMESPACE ||
-	       kind == AFFINITY || kind == SEE;
+	       kind == AFFINITY || kind == SEE || kind == USERFAULT ||
+	       kind == RACE || kind == MEMCG || kind == MOUNT;
 }
 
 /* What takes no memory and hardly longer than entering the kernel does. */
@@ -892,7 +535,8 @@ void *perform_jobs(void *data)
 	return NULL;
 }
 
-static void wait_for_helper(struct world *world)
+/* Until the helper has done what it was given. */
+void perform_wait(struct world *world)
 {
 	if (!world->is_busy)
 		return;
@@ -901,9 +545,10 @@ static void wait_for_helper(struct world *world)
 	world->is_busy = false;
 }
 
-static void have_performed(struct world *world, const uint8_t *bytes)
+/* Have the helper make a call. */
+void perform_meanwhile(struct world *world, const uint8_t *bytes)
 {
-	wait_for_helper(world);
+	perform_wait(world);
 	memcpy(world->job, bytes, CALL_BYTES);
 	world->is_busy = true;
 	sem_post(&world->job_given);
@@ -922,11 +567,11 @@ void perform_sequence(struct world *world, const struct sequence *sequence)
 	for (i = 0; i < sequence->count; i++) {
 		bytes = sequence->calls[i];
 		if (bytes[CONDITIONS] & MEANWHILE && !world->is_child)
-			have_performed(world, bytes);
+			perform_meanwhile(world, bytes);
 		else
 			perform(&world->main, bytes);
 	}
 	if (world->is_child)
 		_exit(0);
-	wait_for_helper(world);
+	perform_wait(world);
 }

@@ -64,6 +64,13 @@ static void set_parameters(void)
 		set_parameter(i, 0);
 }
 
+/* What the module is to be once it has been loaded. */
+bool world_prepare_module(void)
+{
+	set_parameters();
+	return !chmod(DEVICE, 0666) && names_begin();
+}
+
 /* What holds for all workers; whether the machine is one to be fuzzed. */
 bool world_prepare_machine(void)
 {
@@ -71,8 +78,9 @@ bool world_prepare_machine(void)
 
 	setrlimit(RLIMIT_CORE, &core);
 	signal(SIGPIPE, SIG_IGN);
-	set_parameters();
-	return prepare_faults() && prepare_cpus() && !chmod(DEVICE, 0666);
+	if (!prepare_faults())
+		printf("# without fault injection\n");
+	return prepare_cpus() && world_prepare_module();
 }
 
 /* Have a CPU go off and come back. */
@@ -125,6 +133,17 @@ unsigned char *world_read_only(unsigned char *memory)
 unsigned char *world_window(unsigned int window)
 {
 	return windows + window * WINDOW_STRIDE;
+}
+
+/* A window, or the mapping made last of those that are in none. */
+unsigned char *world_mapping(const struct world *world, uint8_t which)
+{
+	unsigned int count = __atomic_load_n(&world->loose_count,
+					     __ATOMIC_RELAXED);
+
+	if (which & 0x80 && count && count <= MAX_LOOSE)
+		return world->loose[count - 1].memory;
+	return world_window(which % WINDOWS);
 }
 
 static bool make_base(struct world *world, struct base *base, uint64_t size)
@@ -201,12 +220,13 @@ static bool open_all(struct world *world)
 {
 	world->device = open(DEVICE, O_RDWR | O_CLOEXEC);
 	world->importer = open("/dev/importer", O_RDWR | O_CLOEXEC);
-	world->ipc_ns = open("/proc/self/ns/ipc", O_RDONLY | O_CLOEXEC);
+	world->mount_ns = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
 	world->plain = memfd_create("plain", MFD_CLOEXEC);
 	return world->device >= 0 && world->importer >= 0 &&
-	       world->ipc_ns >= 0 && world->plain >= 0 &&
+	       world->mount_ns >= 0 && world->plain >= 0 &&
 	       !ftruncate(world->plain, 65536) &&
 	       !pipe2(world->pipe, O_CLOEXEC | O_NONBLOCK) &&
+	       !pipe2(world->second_pipe, O_CLOEXEC | O_NONBLOCK) &&
 	       !socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
 			   0, world->post);
 }
@@ -230,38 +250,24 @@ bool world_set_up(struct world *world, unsigned int number, uint64_t *calls)
 	init_actor(world, &world->helper, 1);
 	for (i = 0; i < SLOTS; i++)
 		world->slots[i] = -1;
-	if (!map_arena() || !reserve_windows() || !open_all(world) ||
+	if (!touch_begin() || !names_set_up(world) || !map_arena() || !reserve_windows() || !open_all(world) ||
 	    !make_bases(world) || !world_has_rings(world) ||
 	    setrlimit(RLIMIT_MEMLOCK, &locked))
 		return false;
 	world->main.fail_nth = open("/proc/thread-self/fail-nth",
 				    O_RDWR | O_CLOEXEC);
-	if (world->main.fail_nth < 0 || !start_helper(world))
+	if (!start_helper(world))
 		return false;
 	world->first_fd = dup(0);
 	close(world->first_fd);
 	return world->first_fd > 0;
 }
 
-static void unlink_names(struct world *world)
-{
-	/* Those of world_name() that are good. */
-	static const uint8_t good[] = { 1, 2, 3, 4, 11 };
-	struct shatomic_ioc_unlink args = { .size = sizeof(args) };
-	unsigned int i;
-
-	for (i = 0; i < COUNT_OF(good); i++) {
-		world_name(world, good[i], args.name);
-		ioctl(world->device, SHATOMIC_IOC_UNLINK, &args);
-	}
-	world->has_names = false;
-}
-
 static void unmap_all(struct world *world)
 {
 	unsigned int i;
 
-	for (i = 0; i < world->loose_count; i++)
+	for (i = 0; i < world->loose_count && i < MAX_LOOSE; i++)
 		munmap(world->loose[i].memory, world->loose[i].bytes);
 	world->loose_count = 0;
 	reserve_windows();
@@ -287,12 +293,16 @@ void world_reset(struct world *world)
 		waitpid(world->child, NULL, 0);
 		world->child = 0;
 	}
+	userfault_reset(world);
+	uring_reset(world);
+	if (world->has_pipes)
+		pipes_reset(world);
 	if (world->has_namespace) {
-		setns(world->ipc_ns, CLONE_NEWIPC);
+		setns(world->mount_ns, CLONE_NEWNS);
 		world->has_namespace = false;
 	}
 	if (world->has_names)
-		unlink_names(world);
+		names_reset(world);
 	if (world->has_parameters) {
 		set_parameters();
 		world->has_parameters = false;
@@ -307,6 +317,18 @@ void world_reset(struct world *world)
 			world->slots[i] = -1;
 		world->next_slot = 0;
 	}
+}
+
+/* What the input made last. */
+static int newest_fd(const struct world *world)
+{
+	unsigned int next = __atomic_load_n(&world->next_slot,
+					    __ATOMIC_RELAXED);
+
+	if (!next)
+		return 1 << 20;
+	return __atomic_load_n(&world->slots[(next - 1) % SLOTS],
+			       __ATOMIC_RELAXED);
 }
 
 /* Any descriptor: regions that stay, those of the input, and others. */
@@ -332,7 +354,7 @@ int world_fd(const struct world *world, uint8_t which)
 	case 14:
 		return -1;
 	default:
-		return 1 << 20;
+		return newest_fd(world);
 	}
 }
 
@@ -344,21 +366,25 @@ uint64_t world_size(const struct world *world, uint8_t which)
 		return world->bases[which].size;
 	if (which == BASES)
 		return world->bases[0].size;
+	if (which == NEWEST_FD && world->next_slot)
+		which = BASES + 1 + (world->next_slot - 1) % SLOTS;
 	if (which < BASES + 1 + SLOTS && world->slot_sizes[which - BASES - 1])
 		return world->slot_sizes[which - BASES - 1];
 	return 4096;
 }
 
-void world_add_fd(struct world *world, int fd, uint64_t size)
+/* Have a descriptor that the input made; where it is. */
+unsigned int world_add_fd(struct world *world, int fd, uint64_t size)
 {
 	unsigned int slot;
 
 	if (fd < 0)
-		return;
+		return 0;
 	slot = __atomic_fetch_add(&world->next_slot, 1, __ATOMIC_RELAXED) %
 	       SLOTS;
 	world->slot_sizes[slot] = size;
 	__atomic_store_n(&world->slots[slot], fd, __ATOMIC_RELAXED);
+	return slot;
 }
 
 /* None, one of the worker's own, one of all workers, or one that is wrong. */
