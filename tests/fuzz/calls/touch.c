@@ -11,24 +11,33 @@
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <ucontext.h>
 #include <unistd.h>
+
+/* How many ways to touch there are, and how many of them are instructions. */
+#define WAYS 20
+#define BY_INSTRUCTION 3
 
 /* Where the thread goes on when an instruction of its touching fails. */
 static __thread sigjmp_buf after_signal;
 static __thread volatile sig_atomic_t is_touching;
 
-static void take_signal(int number)
+static void take_signal(int number, siginfo_t *info, void *context)
 {
+	const ucontext_t *user = context;
+
 	if (is_touching)
 		siglongjmp(after_signal, 1);
 	/* A bug of the fuzzer's: the instruction fails again, and ends it. */
+	fprintf(stderr, "# signal %d at %p, by %#llx\n", number, info->si_addr,
+		(unsigned long long)user->uc_mcontext.gregs[REG_RIP]);
 	signal(number, SIG_DFL);
 }
 
 bool touch_begin(void)
 {
-	struct sigaction action = { .sa_handler = take_signal,
-				    .sa_flags = SA_NODEFER };
+	struct sigaction action = { .sa_sigaction = take_signal,
+				    .sa_flags = SA_NODEFER | SA_SIGINFO };
 
 	return !sigaction(SIGBUS, &action, NULL) &&
 	       !sigaction(SIGSEGV, &action, NULL);
@@ -121,11 +130,11 @@ static long touch(struct world *world, const uint8_t *bytes, unsigned char *at)
 	int fd = world_fd(world, bytes[1]);
 	pid_t pid = world->child && bytes[6] % 2 ? world->child : getpid();
 
-	switch (bytes[4] % 20) {
+	switch (bytes[4] % WAYS) {
 	case 0:
 	case 1:
 	case 2:
-		return use_byte(at, bytes[4] % 20);
+		return use_byte(at, bytes[4] % WAYS);
 	case 3:
 		return futex(at, FUTEX_WAKE, 1, NULL);
 	case 4:
@@ -179,8 +188,16 @@ void run_touch(struct actor *actor, const uint8_t *bytes)
 		4 * MIB,
 	};
 	unsigned char *at = world_window(bytes[2] % WINDOWS);
+	unsigned int fault = actor->fault;
 
+	/*
+	 * A fault may not be injected into what the kernel writes for the handler
+	 * of a signal: the signal would end the process instead.
+	 */
+	if (bytes[4] % WAYS < BY_INSTRUCTION)
+		actor->fault = 0;
 	CALL(actor, TOUCH,
 	     touch(actor->world, bytes,
 		   at + places[bytes[3] % COUNT_OF(places)]));
+	actor->fault = fault;
 }
