@@ -70,10 +70,10 @@
  *
  *	linkat(AT_FDCWD, "/proc/self/fd/7", directory, name, AT_SYMLINK_FOLLOW);
  *
- * if 7 is its descriptor. So nobody finds a region by a name before it is whole. All else about names is
- * as with any file: open(2) opens the region, unlink(2) removes the name,
- * rename(2) changes it, readdir(3) lists, chmod(2) and chown(2) say who may open
- * it, inotify(7) watches. What differs:
+ * if 7 is its descriptor. So nobody finds a region by a name before it is whole.
+ * All else about names is as with any file: open(2) opens the region, unlink(2)
+ * removes the name, rename(2) changes it, readdir(3) lists, chmod(2) and chown(2)
+ * say who may open it, inotify(7) watches. What differs:
  *
  *  - A name obeys the rules at SHATOMIC_NAME_SIZE, else EINVAL.
  *  - Only the region's owner gives it a name, and whoever has CAP_FOWNER over

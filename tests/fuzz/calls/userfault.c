@@ -61,8 +61,8 @@ static bool serve(struct userfault *userfault, uintptr_t address)
 		ioctl(userfault->fd, UFFDIO_UNREGISTER, &range);
 		return false;
 	case 4:
-		mmap(userfault->memory, WINDOW_BYTES, PROT_NONE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+		(void)mmap(userfault->memory, WINDOW_BYTES, PROT_NONE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 		return false;
 	default:
 		usleep(MOST_MS * 1000);
