@@ -5,18 +5,16 @@
  * anything needs it, and goes cleanly however its end meets theirs. Root runs
  * it.
  */
+#include "names.h"
 #include "pages.h"
 
 #include <sys/file.h>
 #include <sys/inotify.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
 #define SIZE (2 * MIB + PAGE)
 #define MODULE "/shatomic.ko"
-
-#define MOUNTED "/run/shatomic"
 
 FIXTURE(lifetimes)
 {
@@ -25,10 +23,9 @@ FIXTURE(lifetimes)
 	struct shatomic_ioc_info before;
 };
 
-/* A mount would keep the module, whatever else does. */
 FIXTURE_SETUP(lifetimes)
 {
-	self->mounted = !umount2(MOUNTED, 0);
+	self->mounted = unmount_names();
 	self->device = open(DEVICE, O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, self->device);
 	self->before = get_info(self->device);
@@ -38,9 +35,7 @@ FIXTURE_TEARDOWN(lifetimes)
 {
 	EXPECT_EQ(true, all_is_back(self->device, &self->before));
 	close(self->device);
-	if (self->mounted)
-		EXPECT_EQ(0, mount("shatomic", MOUNTED, "shatomic", 0,
-				   "mode=1777"));
+	EXPECT_TRUE(!self->mounted || mount_names());
 }
 
 /* What a region is kept by, or not, once its descriptor is closed. */

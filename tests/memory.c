@@ -240,8 +240,8 @@ TEST_F_TIMEOUT(memory, no_request_changes_a_page, 120)
 	frames[1] = page_frame(memory + 8 * MIB + PAGE);
 	ASSERT_NE(0, frames[0]);
 	/* The same of one process's mappings. */
-	snprintf(text, sizeof(text), "%d,0x%lx,0x%lx,0", getpid(),
-		 (unsigned long)memory, (unsigned long)memory + size);
+	snprintf(text, sizeof(text), "%d,%p,%p,0", getpid(), memory,
+		 memory + size);
 	for (turn = 0; turn < 2; turn++) {
 		for (i = 0; i < COUNT_OF(requests); i++)
 			made += !write_text(requests[i].path, requests[i].text);

@@ -86,21 +86,29 @@ static inline int remove_name(int names, const char *name)
 	return unlinkat(names, name, 0) ? -errno : 0;
 }
 
-/* Where guests have an instance mounted, and how (tests/vm/init). */
+/* Where guests have an instance mounted (tests/vm/init). */
 #define MOUNTED_NAMES "/run/shatomic"
-#define MOUNTED_OPTIONS "mode=1777"
+
+/* A mount keeps the module, whatever else does. Returns whether there was one. */
+static inline bool unmount_names(void)
+{
+	return !umount(MOUNTED_NAMES);
+}
+
+/* As guests have it. */
+static inline bool mount_names(void)
+{
+	return !mount("shatomic", MOUNTED_NAMES, "shatomic", 0, "mode=1777");
+}
 
 /* Whether the module is used otherwise than by that, and so refuses to go. */
 static inline bool module_is_used(void)
 {
-	bool was_mounted = !umount(MOUNTED_NAMES);
+	bool was_mounted = unmount_names();
 	bool used = syscall(SYS_delete_module, "shatomic", O_NONBLOCK) &&
 		    errno == EAGAIN;
 
-	if (was_mounted && mount("shatomic", MOUNTED_NAMES, "shatomic", 0,
-				 MOUNTED_OPTIONS))
-		used = false;
-	return used;
+	return (!was_mounted || mount_names()) && used;
 }
 
 #endif /* TESTS_NAMES_H */

@@ -30,11 +30,12 @@ void corpus_print(FILE *to, const char *before, const struct sequence *sequence)
 /* Whether a line is a call, which is put at the end of the sequence. */
 static bool read_call(const char *line, struct sequence *sequence)
 {
-	uint8_t *call = sequence->calls[sequence->count];
 	unsigned int i;
+	uint8_t *call;
 
 	if (sequence->count == MAX_CALLS)
 		return false;
+	call = sequence->calls[sequence->count];
 	for (i = 0; i < CALL_BYTES; i++) {
 		if (sscanf(line + 2 * i, "%2hhx", &call[i]) != 1)
 			return false;

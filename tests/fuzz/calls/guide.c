@@ -322,7 +322,9 @@ static void invent_call(uint8_t *call)
  * Calls that reach what they are for only one after the other: what is done to
  * mappings is hardly seen in the module, so that no coverage leads there.
  */
-static const uint8_t idioms[][5] = {
+#define IDIOM_CALLS 5
+
+static const uint8_t idioms[][IDIOM_CALLS] = {
 	{ CREATE, MAP, REMAP, TOUCH, TOUCH },
 	{ CREATE, MAP, TOUCH, REMAP, TOUCH },
 	{ CREATE, MAP, MEMORY, TOUCH, TOUCH },
@@ -345,13 +347,11 @@ static void invent_idiom(struct sequence *sequence)
 	uint8_t window = next_random() % WINDOWS;
 	/* Of calls on names: which name, of which directory. */
 	uint8_t name = 1 + next_random() % 4, directory = next_random() % 2;
-	bool is_named = memchr(idiom, PUBLISH, COUNT_OF(idioms[0]));
-	unsigned int count = COUNT_OF(idioms[0]), i;
+	bool is_named = memchr(idiom, PUBLISH, IDIOM_CALLS);
+	unsigned int i;
 	uint8_t *call;
 
-	if (sequence->count > MAX_CALLS - count)
-		sequence->count = MAX_CALLS - count;
-	for (i = 0; i < count; i++) {
+	for (i = 0; i < IDIOM_CALLS; i++) {
 		call = sequence->calls[sequence->count++];
 		invent_call_of(idiom[i], call);
 		if (next_random() % 8)
@@ -549,7 +549,8 @@ void guide_invent(const struct guide *guide, struct sequence *sequence)
 		break;
 	case 1:
 		sequence->count = 0;
-		invent_idiom(sequence);
+		while (sequence->count + IDIOM_CALLS <= MAX_CALLS)
+			invent_idiom(sequence);
 		if (next_random() % 4 == 0)
 			change(guide, sequence);
 		break;
