@@ -659,7 +659,8 @@ struct shatomic_ioc_batch {
  *
  * A batch of up to 1024 rows, of 512 with a width of 16, is done when it has
  * been submitted; one of the ring's workers runs what is bigger. Rings of each
- * kind serve but those with IORING_SETUP_IOPOLL, where it is EOPNOTSUPP.
+ * kind serve, except that most kernels answer EOPNOTSUPP in those with
+ * IORING_SETUP_IOPOLL.
  */
 struct shatomic_uring_batch {
 	__u64 args;
