@@ -410,7 +410,7 @@ static int unshare_names(int more)
 	return 0;
 }
 
-static int mount_names(bool device)
+static int mount_own_names(bool device)
 {
 	/* The type means nothing here, but valgrind wants it to be text. */
 	if (mount(NULL, "/", "none", MS_REC | MS_PRIVATE, NULL) ||
@@ -449,7 +449,7 @@ static void keep_namespaces(FIXTURE_DATA(permissions) *self, enum place place,
 		_exit(1);
 	/* The users have been mapped by now. */
 	if ((place == BOX && (setgid(0) || setuid(0))) ||
-	    mount_names(self->device) ||
+	    mount_own_names(self->device) ||
 	    write(socket, &byte, 1) != 1)
 		_exit(2);
 	for (;;)
@@ -591,7 +591,7 @@ static bool make_own_namespaces(const struct actor *actor, bool device)
 	       !write_file("/proc/self/setgroups", "deny") &&
 	       !write_map(getpid(), "uid_map", actor->uid, 1) &&
 	       !write_map(getpid(), "gid_map", actor->gid, 1) &&
-	       !mount_names(device);
+	       !mount_own_names(device);
 }
 
 /* In a child: be that user there. */
