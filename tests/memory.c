@@ -377,8 +377,11 @@ TEST_F(memory, the_machine_counts_it)
 	fill_pages(memory, COUNTED_SIZE);
 	read_counters(now);
 	expect_counted(_metadata, before, now, true, huge_bytes);
-	EXPECT_EQ((long long)COUNTED_SIZE >> 10,
-		  counter("/proc/self/status", "RssFile") - rss);
+	/* What the kernel shows of it is late by up to 64 pages a CPU. */
+	rss = counter("/proc/self/status", "RssFile") - rss;
+	EXPECT_GT((long long)MIB >> 10,
+		  llabs(((long long)COUNTED_SIZE >> 10) - rss))
+		TH_LOG("%lld KiB", rss);
 	EXPECT_EQ((long long)COUNTED_SIZE >> 10, mapping_kib(memory, "Rss"));
 	munmap(memory, COUNTED_SIZE);
 	close(region);
