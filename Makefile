@@ -69,6 +69,7 @@ fuzz-module: FLAVOUR ?= debug
 fuzz-module: library command ## fuzz the module in a guest; CALLS=10000000
 	@tools/setup source tests guest kernel
 	$(MAKE) test-module KDIR=$$(tests/vm/kernel --flavour $(FLAVOUR) headers) \
+		MODULE_MAKE="$$(tests/vm/kernel --flavour $(FLAVOUR) make)" \
 		KERNEL_RELEASE=$$(tests/vm/kernel --flavour $(FLAVOUR) release) \
 		MODULE_DIR=build/fuzz/$(FLAVOUR)/module \
 		MODULE_KO=build/fuzz/$(FLAVOUR)/shatomic.ko \

@@ -23,7 +23,7 @@ static inline void pkeys_set_rights(u64 rights)
 }
 #elif defined(CONFIG_ARM64_POE)
 #include <asm/barrier.h>
-#include <asm/cpufeature.h>
+#include <linux/cpufeature.h>
 #include <asm/sysreg.h>
 
 static inline u64 pkeys_rights(void)

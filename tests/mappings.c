@@ -93,6 +93,7 @@ TEST_F(mappings, the_kernel_is_refused_past_the_end)
 	char *memory = map(region, 3 * PAGE), *past;
 	struct iovec from = { "x", 1 }, to;
 	int pipes[2];
+	ssize_t got;
 
 	ASSERT_EQ(0, pipe(pipes));
 	ASSERT_NE(NULL, memory);
@@ -112,8 +113,10 @@ TEST_F(mappings, the_kernel_is_refused_past_the_end)
 	EXPECT_EQ(EFAULT, errno);
 	EXPECT_EQ(-1, madvise(past, PAGE, MADV_POPULATE_READ));
 	EXPECT_EQ(EFAULT, errno);
-	/* A read that reaches over the end stops there. */
-	EXPECT_EQ(1, read(zero, past - 1, 2));
+	/* One that reaches over the end stops there, or is refused (arm64). */
+	got = read(zero, past - 1, 2);
+	EXPECT_TRUE(got == 1 || (got == -1 && errno == EFAULT))
+		TH_LOG("%zd", got);
 	munmap(memory, 8 * PAGE);
 	close(pipes[0]);
 	close(pipes[1]);
