@@ -434,15 +434,25 @@ TEST_F_TIMEOUT(lifetimes, the_last_close_meets_others_that_open, 60)
 	EXPECT_LT(0, rounds);
 }
 
+static long long microseconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000LL + now.tv_nsec / 1000;
+}
+
 /* In a child: have regions in every way, from device to last file. */
 static void come_and_go(unsigned int seed, time_t end)
 {
 	struct keeper keeper;
 	unsigned int made = 0;
 	int device, path;
+	long long began;
 
 	random_state = seed * 2 + 1;
 	while (goes_on(end)) {
+		began = microseconds();
 		device = open(DEVICE, O_RDWR | O_CLOEXEC);
 		if (device < 0) {
 			usleep(next_random() % 3000);
@@ -472,8 +482,12 @@ static void come_and_go(unsigned int seed, time_t end)
 		if (path >= 0)
 			close(path);
 		made++;
-		/* Now and then nobody has anything: the module can go. */
-		usleep(next_random() % 2 * (next_random() % 40000));
+		/*
+		 * Now and then nobody has anything: the module can go. Also where
+		 * a round takes long.
+		 */
+		usleep(next_random() % 2 *
+		       (next_random() % (40000 + 6 * (microseconds() - began))));
 	}
 	_exit(made ? 0 : 3);
 }

@@ -6,10 +6,13 @@
 #ifndef TESTS_WAITING_H
 #define TESTS_WAITING_H
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -51,7 +54,18 @@ static inline bool end_waiting(int fd, void *memory, size_t bytes)
 {
 	struct uffdio_zeropage zero = { .range = { (uintptr_t)memory, bytes } };
 
-	return !ioctl(fd, UFFDIO_ZEROPAGE, &zero);
+	while (ioctl(fd, UFFDIO_ZEROPAGE, &zero)) {
+		if (errno != EAGAIN) {
+			printf("# UFFDIO_ZEROPAGE: %s\n", strerror(errno));
+			return false;
+		}
+		/* It has done a part, or nothing yet. */
+		if (zero.zeropage > 0) {
+			zero.range.start += zero.zeropage;
+			zero.range.len -= zero.zeropage;
+		}
+	}
+	return true;
 }
 
 #endif /* TESTS_WAITING_H */
